@@ -1,0 +1,47 @@
+"""What a user can get wrong, said in one line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InterpkitError(Exception):
+    """A mistake in what was asked. The message is one line: what was asked, what exists, the nearest right answer.
+
+    The command line prints the message without a traceback and exits with status 2.
+    """
+
+    exit_status = 2
+
+
+class UnknownNameError(InterpkitError):
+    """A name (layer, label set, architecture, metric) that does not exist."""
+
+
+class ModelError(InterpkitError):
+    """A model that cannot be read, built or observed."""
+
+
+class LabelSetError(InterpkitError):
+    """A label set that is missing, incomplete or contradicts itself."""
+
+
+class ImageError(LabelSetError):
+    """One image that cannot be read. ``--skip-bad`` leaves it out."""
+
+
+class ResultError(InterpkitError):
+    """A result folder that is missing, incomplete, or holds another run."""
+
+
+def nearest(name: str, have: Iterable[str], *, count: int = 3) -> list[str]:
+    """The existing names that look most like ``name``, best first, at most ``count``.
+
+    Examples
+    --------
+    >>> nearest("layer_4", ["layer1", "layer4", "fc"], count=1)
+    ['layer4']
+    """
+    known = list(have)
+    lowered = {item.lower(): item for item in reversed(known)}
+    close = get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.4)
+    return [lowered[item] for item in close]
