@@ -1,0 +1,34 @@
+"""Results: frozen, with provenance, and the same two functions for all: ``save`` and ``load``.
+
+Each file of this folder without a leading underscore is one kind of result. numpy and pandas only.
+"""
+
+from interpkit.results._parts import Parts
+from interpkit.results._provenance import Provenance, fingerprint
+from interpkit.results._storage import (
+    PICTURES,
+    load,
+    load_run,
+    picture_file,
+    read_about,
+    result_folders,
+    safe_name,
+    save,
+)
+from interpkit.results.dissection import Dissection, TopImages
+
+__all__ = [
+    "PICTURES",
+    "Dissection",
+    "Parts",
+    "Provenance",
+    "TopImages",
+    "fingerprint",
+    "load",
+    "load_run",
+    "picture_file",
+    "read_about",
+    "result_folders",
+    "safe_name",
+    "save",
+]

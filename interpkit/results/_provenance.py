@@ -1,0 +1,88 @@
+"""How a result was made: enough to repeat it and to tell two runs apart."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes
+    ----------
+    verb, command
+        What was computed ("dissect"), and the command line that repeats it.
+    options
+        The keyword arguments as asked for ("auto" stays "auto"), without those that cannot change the result.
+    model, model_sha, labels, labels_sha
+        Names and content hashes of the network and the label set.
+    preprocessing
+        Size, mean, std, interpolation of the network's input and where they come from.
+    versions
+        interpkit, torch, numpy, ... as imported.
+    seed, device, batch_size, memory_format, threads
+        What the pass ran with. Results are bit-identical when these are equal.
+    when, seconds
+        Start (ISO 8601, UTC) and duration.
+    stages
+        Seconds of each stage of the run.
+    notes
+        What the reader must be told: random weights, assumed preprocessing, where maps were kept.
+    """
+
+    verb: str
+    command: str
+    options: Mapping[str, Any]
+    model: str
+    model_sha: str
+    labels: str
+    labels_sha: str
+    preprocessing: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seed: int
+    device: str
+    batch_size: int
+    memory_format: str
+    threads: int
+    when: str
+    seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the result; equal for the same run asked for again."""
+        return fingerprint(
+            self.verb,
+            options=self.options,
+            model_sha=self.model_sha,
+            labels_sha=self.labels_sha,
+            preprocessing=self.preprocessing,
+            version=self.versions.get("interpkit", ""),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "notes": tuple(values.get("notes", ()))})
+
+
+def fingerprint(
+    verb: str,
+    *,
+    options: Mapping[str, Any],
+    model_sha: str,
+    labels_sha: str,
+    preprocessing: Mapping[str, Any],
+    version: str,
+) -> str:
+    """SHA-256 over what decides a result: the verb, its options, the weights, the labels, the input, the version."""
+    parts = [verb, options, model_sha, labels_sha, preprocessing, version]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,224 @@
+"""Results on disk: ``<run>/<layer>/`` with result.json written last, pictures once per run in ``<run>/images/``."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interpkit import _plugins
+from interpkit.errors import ResultError, nearest
+from interpkit.results._parts import Parts
+
+FORMAT = 1
+MANIFEST = "result.json"
+PICTURES = "images"
+
+
+def safe_name(name: str) -> str:
+    """``name`` as a folder name: characters outside A-Z a-z 0-9 . _ - become '-'.
+
+    Examples
+    --------
+    >>> safe_name("features.0#2")
+    'features.0-2'
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    return f"{safe}-layer" if safe in {PICTURES, "", ".", ".."} else safe
+
+
+def picture_file(name: str) -> str:
+    """File name in ``<run>/images/`` of the label set's image ``name``; different images never share one.
+
+    Examples
+    --------
+    >>> picture_file("street/one.png")
+    'street-one-0ad1bf3f.jpg'
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]", "-", name.rpartition(".")[0] or name)[-60:]
+    return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.jpg"
+
+
+class StoredPictures(Mapping[str, bytes]):
+    """The pictures of a stored run, read when asked for."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._names = names
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._names:
+            raise KeyError(name)
+        return (self._folder / picture_file(name)).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  # noqa: ANN401 - any result type
+    """Write a result into ``folder``, all of it or nothing.
+
+    The usual place is ``<run>/<layer>``; pictures go to ``<run>/images``. The files are written beside the folder and
+    moved into place by one rename, so a folder that exists is complete.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds a result and ``overwrite`` is not set, or if the disk is full.
+    """
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise ResultError(f"{folder} already holds a result; choose another folder or pass overwrite (--overwrite)")
+    parts: Parts = result.to_parts()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _one_line_when_full(folder):
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _write_pictures(parts.pictures, folder.parent / PICTURES)
+            _write_parts(parts, part, kind=type(result).__name__.lower())
+            _move_into_place(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _one_line_when_full(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise
+        free = shutil.disk_usage(folder.parent).free
+        raise ResultError(f"cannot write {folder}: {error.strerror} ({free / 1e6:,.0f} MB free there)") from error
+
+
+def _write_pictures(pictures: Mapping[str, bytes], folder: Path) -> None:
+    """Each picture once, by rename, so that one that exists is whole."""
+    if pictures:
+        folder.mkdir(exist_ok=True)
+    for name in pictures:
+        path = folder / picture_file(name)
+        if not path.exists():
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                part.write_bytes(pictures[name])
+                part.rename(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def _write_parts(parts: Parts, folder: Path, *, kind: str) -> None:
+    folder.chmod(0o777 & ~_umask())
+    np.savez_compressed(folder / "scores.npz", **parts.arrays)
+    for name, table in parts.tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    for name, document in parts.documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document, separators=(",", ":"), allow_nan=False))
+    about = {"format": FORMAT, "kind": kind, **parts.about}
+    (folder / MANIFEST).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _move_into_place(part: Path, folder: Path) -> None:
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+        folder.rename(old / "result")
+        part.rename(folder)
+        shutil.rmtree(old)
+    else:
+        part.rename(folder)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The contents of ``result.json``.
+
+    Raises
+    ------
+    ResultError
+        If there is no result in the folder, it is damaged, or a newer version wrote it.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        close = nearest(folder.name, [p.name for p in runs_beside(folder)])
+        hint = f"; nearest: {', '.join(close)}" if close else ""
+        raise ResultError(f"no result in {folder}: a result is a folder with {MANIFEST}{hint}")
+    try:
+        about: dict[str, Any] = json.loads(path.read_text())
+        version, _ = int(about["format"]), str(about["kind"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{path} is damaged: {error}") from error
+    if version > FORMAT:
+        raise ResultError(f"{path} has format {version}; this interpkit reads up to {FORMAT}: upgrade it")
+    return about
+
+
+def runs_beside(folder: Path) -> list[Path]:
+    """The sibling folders of ``folder`` that hold results or runs."""
+    if not folder.parent.is_dir():
+        return []
+    return [p for p in sorted(folder.parent.iterdir()) if p != folder and p.is_dir() and result_folders(p)]
+
+
+def result_folders(run: Path) -> list[Path]:
+    """The result folders in a run (or the folder itself if it is one), sorted by name."""
+    if (run / MANIFEST).is_file():
+        return [run]
+    if not run.is_dir():
+        return []
+    return sorted(p for p in run.iterdir() if (p / MANIFEST).is_file() and not p.name.startswith("."))
+
+
+def load(folder: str | Path) -> Any:  # noqa: ANN401 - the type is what was saved
+    """Read the result in ``folder``; a run that holds exactly one result stands for it.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds none, several (the message lists them), or a damaged one.
+    """
+    found = result_folders(Path(folder))
+    if len(found) > 1:
+        raise ResultError(f"{folder} holds {len(found)} results; name one: {', '.join(str(p) for p in found)}")
+    where = found[0] if found else Path(folder)
+    about = read_about(where)
+    kind = _plugins.load("interpkit.results", about["kind"])
+    try:
+        with np.load(where / "scores.npz", allow_pickle=False) as archive:
+            arrays = dict(archive)
+        documents = {p.stem: json.loads(p.read_text()) for p in where.glob("*.json") if p.name != MANIFEST}
+        pictures = StoredPictures(where.parent / PICTURES, tuple(about.get("pictures", ())))
+        return kind.from_parts(Parts(about=about, arrays=arrays, documents=documents, pictures=pictures))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        raise ResultError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+
+
+def load_run(run: str | Path) -> list[Any]:
+    """All results of a run, in the order in which the layers were asked for.
+
+    Raises
+    ------
+    ResultError
+        If there is none.
+    """
+    folders = result_folders(Path(run))
+    if not folders:
+        read_about(Path(run))
+    return sorted((load(folder) for folder in folders), key=lambda result: result.order)
