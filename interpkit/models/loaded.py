@@ -1,0 +1,99 @@
+"""A network ready to be looked into, with what is known of it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from interpkit.models.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A network, its preprocessing, and where both come from.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network itself, never wrapped in ``DataParallel``.
+    preprocessing : Preprocessing
+        What an image has to go through.
+    name : str
+        Short, fit for a file name: ``resnet18``, ``efficientnet-lite0``.
+    spec : str
+        What was asked for.
+    form : str
+        ``torchvision``, ``timm``, ``lite``, ``python``, ``state-dict``, ``export``, ``pickle`` or ``module``.
+    sha : str
+        See `fingerprint`.
+    notes : tuple[str, ...]
+        What the user has to be told, a sentence each.
+    fixed_batch : int | None
+        The one batch size an exported network takes; None where any will do.
+    flags : tuple[str, ...]
+        What has to follow ``spec`` on a command line to load the same again: ``("--arch", "torchvision:resnet18")``.
+    """
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    name: str
+    spec: str
+    form: str
+    sha: str
+    notes: tuple[str, ...] = ()
+    fixed_batch: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A network as one of the readers hands it over: what the reader knows, and no more.
+
+    ``channels`` and ``size`` are those of an exported graph, which takes no others; None where the network decides.
+    """
+
+    module: nn.Module
+    form: str
+    name: str
+    recorded: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
+    fixed_batch: int | None = None
+    channels: int | None = None
+    size: tuple[int, int] | None = None
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Hash (sha256) the class name and the names, types, shapes and bytes of parameters and buffers, in order."""
+    digest = hashlib.sha256(type(module).__qualname__.encode())
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def short_name(text: str) -> str:
+    """``text`` with every character that does not belong in a file name as '-'.
+
+    Examples
+    --------
+    >>> short_name("timm/resnet18.a1_in1k")
+    'timm-resnet18.a1_in1k'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "model"
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Take the network out of ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile``."""
+    while True:
+        compiled = getattr(module, "_orig_mod", None)
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            module = module.module
+        elif isinstance(compiled, nn.Module):
+            module = compiled
+        else:
+            return module
