@@ -1,0 +1,10 @@
+"""Label sets: folders of images with labels, opened as they lie on disk."""
+
+from interpkit.labels.checking import CheckReport, check
+from interpkit.labels.contents import ImageLabels
+from interpkit.labels.findings import Finding
+from interpkit.labels.labelset import LabelSet
+from interpkit.labels.listing import Available, available
+from interpkit.labels.places import locate
+
+__all__ = ["Available", "CheckReport", "Finding", "ImageLabels", "LabelSet", "available", "check", "locate"]

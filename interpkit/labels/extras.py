@@ -1,0 +1,100 @@
+"""classes.csv and landmarks.csv, which may stand in a label set of any layout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from interpkit.errors import LabelSetError, nearest
+from interpkit.labels.findings import Complain, Finding
+from interpkit.labels.places import Found
+from interpkit.labels.tables import read_table
+
+_CLASSES = "classes.csv"
+_LANDMARKS = "landmarks.csv"
+
+
+def classes_file(manifest: Mapping[str, Any]) -> str:
+    """Name the table of classes, relative to the label set's folder."""
+    return str(manifest.get("classes", _CLASSES))
+
+
+def landmarks_file(manifest: Mapping[str, Any]) -> str:
+    """Name the table of landmarks, relative to the label set's folder."""
+    return str(manifest.get("landmarks", _LANDMARKS))
+
+
+def read_classes(found: Found, images: pd.DataFrame, complain: Complain) -> pd.DataFrame | None:
+    """Read columns image, class; an image with several classes has several rows. None without such a table."""
+    file = classes_file(found.manifest)
+    if not (found.root / file).is_file() and "classes" not in found.manifest:
+        return None
+    table = read_table(found.root / file, ["image", "class"])
+    for line in table.loc[table["class"] == "", "line"]:
+        complain(Finding("names no class", file, int(line)))
+    _known_images(table, images, file=file, complain=complain)
+    for line in table.loc[table.duplicated(["image", "class"]), "line"]:
+        complain(Finding("repeats an earlier row", file, int(line)))
+    good = table["image"].isin(images["image"]) & (table["class"] != "")
+    return table.loc[good, ["image", "class"]].drop_duplicates(ignore_index=True)
+
+
+def read_landmarks(found: Found, images: pd.DataFrame, complain: Complain) -> pd.DataFrame | None:
+    """Read columns image, class where given, <part>_row and <part>_col: 0-based pixels, NaN for none.
+
+    None without such a table.
+    """
+    file = landmarks_file(found.manifest)
+    if not (found.root / file).is_file() and "landmarks" not in found.manifest:
+        return None
+    table = read_table(found.root / file, ["image"])
+    parts = part_names(table.columns.tolist(), file)
+    _known_images(table, images, file=file, complain=complain)
+    for line in table.loc[table["image"].duplicated(), "line"]:
+        complain(Finding("repeats the image of an earlier row", file, int(line)))
+    for part in parts:
+        down, across = (_coordinates(table, f"{part}_{axis}", file=file, complain=complain) for axis in ("row", "col"))
+        for row in np.flatnonzero((down.isna() != across.isna()).to_numpy()):
+            complain(Finding(f"{part} has a row or a column but not both", file, int(table["line"].iloc[row])))
+        both = down.notna() & across.notna()
+        table[f"{part}_row"], table[f"{part}_col"] = down.where(both), across.where(both)
+    kept = ["image", "class"] if "class" in table else ["image"]
+    kept += [f"{part}_{axis}" for part in parts for axis in ("row", "col")]
+    return table.loc[table["image"].isin(images["image"]), kept].drop_duplicates("image", ignore_index=True)
+
+
+def part_names(columns: list[str], file: str) -> list[str]:
+    """List the parts p with both columns p_row and p_col, in the order of the columns.
+
+    Raises
+    ------
+    LabelSetError
+        If there is none, or one of a pair is missing.
+    """
+    rows = [name.removesuffix("_row") for name in columns if name.endswith("_row")]
+    cols = [name.removesuffix("_col") for name in columns if name.endswith("_col")]
+    single = [f"{part}_col" for part in rows if part not in cols] + [f"{part}_row" for part in cols if part not in rows]
+    if single:
+        raise LabelSetError(f"{file} has no column {single[0]!r} to go with its other half")
+    if not rows:
+        raise LabelSetError(f"{file} has no columns <part>_row and <part>_col; it has {', '.join(columns)}")
+    return rows
+
+
+def _coordinates(table: pd.DataFrame, column: str, *, file: str, complain: Complain) -> "pd.Series[float]":
+    values = pd.to_numeric(table[column], errors="coerce").astype(float)
+    values = values.where(np.isfinite(values))
+    for row in np.flatnonzero(values.isna().to_numpy() & (table[column].str.strip() != "").to_numpy()):
+        text = str(table[column].iloc[row])
+        complain(Finding(f"{column} is {text!r}, which is no number", file, int(table["line"].iloc[row])))
+    return values
+
+
+def _known_images(table: pd.DataFrame, images: pd.DataFrame, *, file: str, complain: Complain) -> None:
+    for row in np.flatnonzero(~table["image"].isin(images["image"]).to_numpy()):
+        image = str(table["image"].iloc[row])
+        # Comparing with every name of a large set would take seconds.
+        close = nearest(image, images["image"].iloc[:2000], count=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        complain(Finding(f"names {image!r}, which the set does not hold{hint}", file, int(table["line"].iloc[row])))
