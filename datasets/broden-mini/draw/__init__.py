@@ -1,0 +1,1 @@
+"""Drawing code of broden-mini: canvas, procedural surfaces, things, places and textures."""
