@@ -122,7 +122,8 @@ class Resampler:
         exclusive = strict[unit]
         if exclusive.any():
             on[exclusive] = values[exclusive] > limit[exclusive]
-        return Squares(unit=unit, place=i * len(self._columns.before) + j, on=on.reshape(len(unit), -1))
+        place = i * len(self._columns.before) + j
+        return Squares(unit=unit, place=place, on=on.reshape(len(unit), self.pixel.shape[1]))
 
     def _read(self, maps: Floats, unit: Ints, square: tuple[Ints, Ints]) -> Floats:
         """(Q, Rh, Rw) readings in squares (i, j) of the units' maps; NaN where a square has no pixel."""
