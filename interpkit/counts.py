@@ -92,7 +92,13 @@ class BlockCounts:
         low, high = np.searchsorted(self.index, [b * size, (b + 1) * size])
         on = np.zeros(size, np.int64)
         on[self.index[low:high] - b * size] = self.value[low:high]
-        return _two_states(on.reshape(units, concepts), self.truth[b], self.active[b], self.pixels[b], self.category)
+        return _two_states(
+            on.reshape(units, concepts),
+            truth=self.truth[b],
+            active=self.active[b],
+            pixels=self.pixels[b],
+            category=self.category,
+        )
 
     def total(self) -> Counts:
         """The counts of all blocks together."""
@@ -100,11 +106,18 @@ class BlockCounts:
         flat = np.zeros(units * concepts, np.int64)
         np.add.at(flat, self.index % max(units * concepts, 1), self.value)
         on = flat.reshape(units, concepts)
-        return _two_states(on, self.truth.sum(0), self.active.sum(0), self.pixels.sum(0), self.category)
+        return _two_states(
+            on,
+            truth=self.truth.sum(0),
+            active=self.active.sum(0),
+            pixels=self.pixels.sum(0),
+            category=self.category,
+        )
 
 
 def _two_states(
     on: npt.NDArray[np.int64],
+    *,
     truth: npt.NDArray[np.int64],
     active: npt.NDArray[np.int64],
     pixels: npt.NDArray[np.int64],

@@ -14,7 +14,8 @@ MIN_BUFFER = 2048
 
 def kept_values(total: int, quantile: float) -> int:
     """How many of ``total`` values must be kept to read their 1 - ``quantile`` quantile exactly."""
-    return min(total, math.ceil(quantile * (total - 1)) + 1)
+    # ceil(q (M - 1)) + 1, by way of the rank that `result` looks up: the two round alike for every q and M.
+    return total - math.floor((1 - quantile) * (total - 1))
 
 
 class UpperQuantile:

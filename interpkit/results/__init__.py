@@ -3,6 +3,7 @@
 Each file of this folder without a leading underscore is one kind of result. numpy and pandas only.
 """
 
+from interpkit.results._chance import Chance, best_of_each
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance, fingerprint
 from interpkit.results._storage import (
@@ -19,10 +20,12 @@ from interpkit.results.dissection import Dissection, TopImages
 
 __all__ = [
     "PICTURES",
+    "Chance",
     "Dissection",
     "Parts",
     "Provenance",
     "TopImages",
+    "best_of_each",
     "fingerprint",
     "load",
     "load_run",

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,12 @@ from interpkit.results._parts import Parts
 FORMAT = 1
 MANIFEST = "result.json"
 PICTURES = "images"
+# What an operating system says where nothing can be written: no room, no right to, or a file in the way of a folder.
+NO_PLACE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EEXIST, errno.ENOTDIR),
+}
 
 
 def safe_name(name: str) -> str:
@@ -58,7 +63,11 @@ class StoredPictures(Mapping[str, bytes]):
     def __getitem__(self, name: str) -> bytes:
         if name not in self._names:
             raise KeyError(name)
-        return (self._folder / picture_file(name)).read_bytes()
+        path = self._folder / picture_file(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ResultError(f"{path}, the picture of image {name!r}, cannot be read: {error.strerror}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -76,17 +85,16 @@ def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  
     Raises
     ------
     ResultError
-        If the folder holds a result and ``overwrite`` is not set, or if the disk is full.
+        If the folder holds a result and ``overwrite`` is not set, if it holds anything else, or if the disk is full.
     """
     folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise ResultError(f"{folder} already holds a result; choose another folder or pass overwrite (--overwrite)")
+    _check_free(folder, overwrite=overwrite)
     parts: Parts = result.to_parts()
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with _one_line_when_full(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            _write_pictures(parts.pictures, folder.parent / PICTURES)
+            _write_pictures(parts.pictures, folder.parent / PICTURES, overwrite=overwrite)
             _write_parts(parts, part, kind=type(result).__name__.lower())
             _move_into_place(part, folder)
         finally:
@@ -94,24 +102,35 @@ def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  
     return folder
 
 
+def _check_free(folder: Path, *, overwrite: bool) -> None:
+    """Only a result is ever overwritten, and only where that is asked for."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / MANIFEST).is_file():
+        raise ResultError(f"{folder} exists and holds no result, so it is left alone; choose another folder")
+    if not overwrite:
+        raise ResultError(f"{folder} already holds a result; choose another folder or pass overwrite (--overwrite)")
+
+
 @contextmanager
 def _one_line_when_full(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}:
+        if error.errno not in NO_PLACE:
             raise
-        free = shutil.disk_usage(folder.parent).free
+        there = next(parent for parent in folder.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free
         raise ResultError(f"cannot write {folder}: {error.strerror} ({free / 1e6:,.0f} MB free there)") from error
 
 
-def _write_pictures(pictures: Mapping[str, bytes], folder: Path) -> None:
-    """Each picture once, by rename, so that one that exists is whole."""
+def _write_pictures(pictures: Mapping[str, bytes], folder: Path, *, overwrite: bool) -> None:
+    """Each picture once, by rename, so that one that exists is whole; anew where another run may have left it."""
     if pictures:
         folder.mkdir(exist_ok=True)
     for name in pictures:
         path = folder / picture_file(name)
-        if not path.exists():
+        if overwrite or not path.exists():
             part = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 part.write_bytes(pictures[name])
@@ -141,8 +160,13 @@ def _move_into_place(part: Path, folder: Path) -> None:
     if folder.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
         folder.rename(old / "result")
-        part.rename(folder)
-        shutil.rmtree(old)
+        try:
+            part.rename(folder)
+        except BaseException:
+            (old / "result").rename(folder)
+            raise
+        finally:
+            shutil.rmtree(old)
     else:
         part.rename(folder)
 
@@ -199,15 +223,19 @@ def load(folder: str | Path) -> Any:  # noqa: ANN401 - the type is what was save
         raise ResultError(f"{folder} holds {len(found)} results; name one: {', '.join(str(p) for p in found)}")
     where = found[0] if found else Path(folder)
     about = read_about(where)
+    if about["kind"] not in _plugins.names("interpkit.results"):
+        raise ResultError(f"{where / MANIFEST} holds {about['kind']!r}, which this interpkit cannot read")
     kind = _plugins.load("interpkit.results", about["kind"])
     try:
-        with np.load(where / "scores.npz", allow_pickle=False) as archive:
+        # Opened here: of an archive that is none, np.load would leave the file open.
+        with (where / "scores.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = dict(archive)
         documents = {p.stem: json.loads(p.read_text()) for p in where.glob("*.json") if p.name != MANIFEST}
         pictures = StoredPictures(where.parent / PICTURES, tuple(about.get("pictures", ())))
         return kind.from_parts(Parts(about=about, arrays=arrays, documents=documents, pictures=pictures))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
-        raise ResultError(f"{where} is damaged: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a damaged archive can raise about anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ResultError(f"{where} is damaged: {reason}") from error
 
 
 def load_run(run: str | Path) -> list[Any]:

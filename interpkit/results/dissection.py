@@ -10,12 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from interpkit.counts import BlockCounts, Counts
+from interpkit.errors import UnknownNameError
+from interpkit.results._chance import Chance
+from interpkit.results._fit import check_fit
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
 
 _PER_UNIT = ("thresholds", "silent", "dead")
 _COUNTS = ("index", "value", "truth", "active", "pixels", "category")
 _TOP = ("image", "peak", "maps")
+_CHANCE = ("concept", "iou")
+UNIQUE_RULES = ("top-label", "every-category")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,8 @@ class Dissection:
         Where cell (0, 0) lies and the step between cells, (rows, columns) in input pixels: ((c0, c0), (s, s)).
     pictures
         Name -> JPEG bytes of the images in ``top``.
+    chance
+        What the same masks find against other images' labels; None for a set without labels.
     """
 
     layer: str
@@ -93,6 +100,7 @@ class Dissection:
     provenance: Provenance
     skipped: tuple[str, ...] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    chance: Chance | None = None
 
     @property
     def units(self) -> int:
@@ -120,9 +128,15 @@ class Dissection:
         Returns
         -------
         (U,) row of ``concepts``, -1 where no concept overlaps the unit; (U,) its IoU, 0 where there is none.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such category.
         """
         columns = np.arange(len(self.concepts))
         if category is not None:
+            self._check_name("category", category, self.categories)
             columns = np.flatnonzero(self.concepts["category"].to_numpy() == category)
         if len(columns) == 0:
             return np.full(self.units, -1), np.zeros(self.units)
@@ -143,7 +157,13 @@ class Dissection:
         rule
             ``top-label``: a unit counts for its best concept alone (the paper's text). ``every-category``: a unit
             counts in each category whose best concept is above the threshold (the published tables).
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such rule.
         """
+        self._check_name("rule", rule, UNIQUE_RULES)
         if rule == "top-label":
             rows, value = self.best()
             found = self.concepts["category"].to_numpy()[np.unique(rows[value > self.iou_threshold])]
@@ -152,7 +172,7 @@ class Dissection:
         return {c: len(np.unique(rows[value > self.iou_threshold])) for c, (rows, value) in per_category.items()}
 
     def summary(self) -> dict[str, Any]:
-        """The headline: units, detectors, unique detectors by both rules, per category."""
+        """The headline: units, detectors, unique detectors by both rules, per category; what luck gives of each."""
         rows, value = self.best()
         found = self.concepts["category"].to_numpy()[rows[value > self.iou_threshold]]
         top, every = self.unique("top-label"), self.unique("every-category")
@@ -170,6 +190,7 @@ class Dissection:
             },
             "silent": int(self.silent.sum()),
             "dead": int(self.dead.sum()),
+            "chance": {} if self.chance is None else self.chance.summary(self.iou_threshold),
         }
 
     def table(self) -> pd.DataFrame:
@@ -194,9 +215,55 @@ class Dissection:
         columns["top_image"] = [self.top.names[i] if i >= 0 else "" for i in self.top.image[:, 0]]
         return pd.DataFrame(columns)
 
+    @staticmethod
+    def _check_name(what: str, name: str, have: Sequence[str]) -> None:
+        if name not in have:
+            raise UnknownNameError(f"no {what} {name!r}; there is {', '.join(have) or 'none'}")
+
     def _column(self, column: str, rows: npt.NDArray[np.int64]) -> list[str]:
         values = [*self.concepts[column], ""]
         return [values[row] for row in rows]
+
+    def by_concept(self, rule: str = "top-label") -> pd.DataFrame:
+        """The concepts that have a detector, with the units that detect them, by falling number of units.
+
+        Parameters
+        ----------
+        rule
+            As in `unique`: the rows of a category are as many as the unique detectors of that rule.
+
+        Returns
+        -------
+        Columns number, name, category, count, units: the units (0-based) by falling IoU, as a tuple.
+        """
+        groups: list[str | None] = [None] if rule == "top-label" else list(self.categories)
+        found: dict[int, list[int]] = {}
+        for category in groups:
+            rows, value = self.best(category)
+            for unit in np.argsort(-value, kind="stable")[: int((value > self.iou_threshold).sum())]:
+                found.setdefault(int(rows[unit]), []).append(int(unit))
+        order = sorted(found, key=lambda row: (-len(found[row]), row))
+        table = self.concepts.iloc[order].reset_index(drop=True)
+        return table.assign(
+            count=[len(found[row]) for row in order],
+            units=pd.Series([tuple(found[row]) for row in order], dtype=object),
+        )
+
+    def distribution(self, *, step: float = 0.005) -> pd.DataFrame:
+        """How many units reach which IoU with their best concept.
+
+        Returns
+        -------
+        One row per bar of width ``step`` from 0 to the largest IoU: ``low``, its lower edge, and a column per category
+        with the units whose best concept belongs to it. The last column, named by the empty string, counts the units
+        that overlap no concept.
+        """
+        rows, value = self.best()
+        place = np.floor(value / step + 1e-9).astype(np.int64)
+        bars = int(place.max(initial=0)) + 1
+        category = np.array([*self.concepts["category"], ""])[rows]
+        columns = {c: np.bincount(place[category == c], minlength=bars) for c in [*self.categories, ""]}
+        return pd.DataFrame({"low": np.arange(bars) * step, **columns})
 
     def reference_table(self) -> pd.DataFrame:
         """The table with the reference code's columns, as in the published results.
@@ -212,16 +279,13 @@ class Dissection:
             "score": value,
         }
         counts = self.counts.under(self.provenance.options["category_rule"])
-        unit = np.arange(self.units)
         for category in self.categories:
             rows, value = self.best(category)
-            none = rows < 0
-            at = np.where(none, 0, rows)
             columns |= {
                 f"{category}-label": self._column("name", rows),
-                f"{category}-truth": np.where(none, 0, counts.truth[unit, at]),
-                f"{category}-activation": np.where(none, 0, counts.state[1][unit, counts.category[at]]),
-                f"{category}-intersect": np.where(none, 0, counts.joint[1][unit, at]),
+                f"{category}-truth": _at(counts.truth, rows),
+                f"{category}-activation": _at(counts.state[1][:, counts.category], rows),
+                f"{category}-intersect": _at(counts.joint[1], rows),
                 f"{category}-iou": value,
             }
         table = pd.DataFrame(columns)
@@ -253,6 +317,8 @@ class Dissection:
         arrays |= {f"counts.{name}": getattr(self.blocks, name) for name in _COUNTS}
         arrays |= {f"score.{name}": score for name, score in self.scores.items()}
         arrays |= {f"top.{name}": getattr(self.top, name) for name in _TOP}
+        if self.chance is not None:
+            arrays |= {f"chance.{name}": getattr(self.chance, name) for name in _CHANCE}
         return Parts(
             about=about,
             arrays=arrays,
@@ -271,7 +337,7 @@ class Dissection:
             outlines=tuple(tuple(row) for row in parts.documents["outlines"]),
             **{name: arrays[f"top.{name}"] for name in _TOP},
         )
-        return cls(
+        result = cls(
             layer=about["layer"],
             concepts=pd.DataFrame(about["concepts"], columns=["number", "name", "category"]),
             categories=tuple(about["categories"]),
@@ -286,8 +352,11 @@ class Dissection:
             placement=(_pair(about["placement"][0]), _pair(about["placement"][1])),
             provenance=Provenance.from_dict(about["provenance"]),
             pictures=parts.pictures,
+            chance=Chance(*(arrays[f"chance.{name}"] for name in _CHANCE)) if "chance.iou" in arrays else None,
             **{name: arrays[name] for name in _PER_UNIT},
         )
+        check_fit(result)
+        return result
 
     def _repr_html_(self) -> str:
         """The headline and the ten best units, for notebooks: static, no network."""
@@ -299,6 +368,14 @@ class Dissection:
         )
         best = self.table().sort_values(["iou", "unit"], ascending=[False, True]).head(10)
         return head + best[["unit", "concept", "category", "iou"]].to_html(index=False, float_format="{:.3f}".format)
+
+
+def _at(values: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(U,) the entry of values (U, C) in each unit's row of ``concepts``, 0 where that is -1."""
+    found = np.zeros(len(rows), np.int64)
+    there = np.flatnonzero(rows >= 0)
+    found[there] = values[there, rows[there]]
+    return found
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

@@ -1,0 +1,52 @@
+"""The command line: parse, call, save, report. Whatever is heavy is imported inside the command that needs it."""
+
+import os
+import sys
+
+import typer
+
+from interpkit.cli import _data, _dissect, _layers, _report
+from interpkit.cli._screen import remark
+from interpkit.errors import InterpkitError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="interpkit",
+    help="Opens up any pretrained convolutional network after the fact.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("layers")(_layers.layers)
+app.command("dissect")(_dissect.dissect)
+app.command("report")(_report.report)
+app.command("open")(_report.open_run)
+app.add_typer(_data.app, name="data")
+app.command("demo")(_dissect.demo)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 2 for a mistake in what was asked (one line), 130 for Ctrl-C."""
+    # Before torch is imported: threads that wait for each other by spinning slow a forward pass several times over as
+    # soon as anything else wants the processor, be it only the decoding of the next images.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except InterpkitError as error:
+        remark(f"interpkit: {' '.join(str(error).split())}")
+        sys.exit(error.exit_status)
+    except (KeyboardInterrupt, typer.Abort):
+        remark("interpkit: stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as in `interpkit layers MODEL | head`.
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        remark(f"interpkit: {error.format_message()}")
+        sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)

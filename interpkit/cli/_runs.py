@@ -1,0 +1,97 @@
+"""The folder of a run: what it holds, whether it may be written, and its page."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from interpkit.errors import ResultError
+
+REPORTS = Path("reports")
+# The options of `dissect` that are keyword arguments of dissect(), with the same names and defaults.
+DISSECT_OPTIONS = (
+    "align",
+    "quantile",
+    "iou",
+    "category_rule",
+    "top",
+    "cache",
+    "scratch",
+    "skip_bad",
+    "split",
+    "limit",
+    "device",
+    "batch_size",
+    "memory_format",
+    "threads",
+    "seed",
+)
+
+
+def safe(name: str) -> str:
+    """``name`` as a folder name."""
+    from interpkit.results import safe_name
+
+    return safe_name(name)
+
+
+def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overwrite: bool) -> list[Any]:
+    """The results of the same run, if ``folder`` holds all of them; empty if they have to be computed.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds another run and ``overwrite`` is not set.
+    """
+    from interpkit.results import load, result_folders
+
+    if folder.is_file():
+        raise ResultError(f"{folder} is a file; --out names a folder")
+    results = [] if overwrite else [load(one) for one in result_folders(folder)]
+    other = [one for one in results if one.provenance.fingerprint != fingerprint]
+    if other:
+        raise ResultError(
+            f"{folder} holds another run ({other[0].provenance.command}); choose another --out, or --overwrite it"
+        )
+    if {one.layer for one in results} >= set(layers):
+        return sorted(results, key=lambda one: one.order)
+    return []
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before the long run, not after it, whether the folder can be written.
+
+    Raises
+    ------
+    ResultError
+        If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ResultError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def store(results: Mapping[str, Any], folder: Path) -> None:
+    """Save every layer of a run; what an earlier run left there goes when all of the new one is written."""
+    from interpkit.results import PICTURES, picture_file, result_folders, safe_name, save
+
+    written = {save(result, folder / safe_name(layer), overwrite=True) for layer, result in results.items()}
+    for old in result_folders(folder):
+        if old not in written:
+            shutil.rmtree(old)
+    shown = {picture_file(name) for result in results.values() for name in result.pictures}
+    for picture in (folder / PICTURES).glob("*.jpg"):
+        if picture.name not in shown:
+            picture.unlink()
+
+
+def build_page(folder: Path, *, single_file: bool) -> Path:
+    """The page of the run."""
+    from interpkit.report import build
+
+    page: Path = build(folder, single_file=single_file)
+    return page

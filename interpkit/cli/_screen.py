@@ -1,0 +1,90 @@
+"""What the terminal sees: progress and remarks on standard error, results on standard output."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+def line(text: str = "") -> None:
+    """One line on standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def as_json(values: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    """A JSON document on standard output."""
+    line(json.dumps(values, indent=2))
+
+
+def remark(text: str, *, quiet: bool = False) -> None:
+    """One line on standard error, unless quiet."""
+    if not quiet:
+        sys.stderr.write(f"{text}\n")
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines with aligned columns; columns of numbers to the right.
+
+    Examples
+    --------
+    >>> aligned([("name", "n"), ("a", "10"), ("bcd", "7")])
+    ['name   n', 'a     10', 'bcd    7']
+    """
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(_is_number(cell) for cell in column[1:] if cell) for column in columns]
+    lines = []
+    for row in rows:
+        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("-", "").isdigit()
+
+
+@contextmanager
+def progress_shown(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress callback that draws bars with rate and time left on standard error; remarks of the run are shown."""
+    if quiet:
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:  # noqa: ANN401 - rich's task
+            """Images a second."""
+            return Text(f"{task.speed or 0:5.1f} images/s")
+
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description:<11}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
+    tasks: dict[str, Any] = {}
+    with _remarks_shown(), Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield show
+
+
+@contextmanager
+def _remarks_shown() -> Iterator[None]:
+    """The package's log messages on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("interpkit")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,43 @@
+"""Whether the stored parts of a result belong together."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interpkit.results.dissection import Dissection
+
+
+def check_fit(result: "Dissection") -> None:
+    """Stop at parts of different results, or at arrays that were cut.
+
+    Raises
+    ------
+    ValueError
+        Naming the first part that does not fit the others.
+    """
+    blocks, units, concepts = result.blocks.shape[0], result.units, len(result.concepts)
+    columns, k = len(result.categories) + 1, result.top.image.shape[1:]
+    shapes = {
+        "silent": (result.silent, (units,)),
+        "dead": (result.dead, (units,)),
+        "counts.active": (result.blocks.active, (blocks, units, columns)),
+        "counts.pixels": (result.blocks.pixels, (blocks, columns)),
+        "counts.truth": (result.blocks.truth, (blocks, concepts)),
+        "counts.category": (result.blocks.category, (concepts,)),
+        "counts.value": (result.blocks.value, result.blocks.index.shape),
+        "top.image": (result.top.image, (units, *k)),
+        "top.peak": (result.top.peak, (units, *k)),
+        "top.maps": (result.top.maps, (units, *k, *result.map_size)),
+        **({} if result.chance is None else {"chance.concept": (result.chance.concept, (units, columns - 1))}),
+        **({} if result.chance is None else {"chance.iou": (result.chance.iou, (units, columns - 1))}),
+        **{f"score.{name}": (score, (units, concepts)) for name, score in {"iou": result.iou, **result.scores}.items()},
+    }
+    if result.chance is not None:
+        shapes["chance.concept"] = (result.chance.concept, (units, columns - 1))
+        shapes["chance.iou"] = (result.chance.iou, (units, columns - 1))
+    for name, (array, shape) in shapes.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if [len(row) for row in result.top.outlines] != [*k] * units:
+        raise ValueError("the outlines are not those of these units")
+    if result.top.image.max(initial=-1) >= len(result.top.names):
+        raise ValueError(f"{len(result.top.names)} pictures are listed, more are shown")
