@@ -1,0 +1,30 @@
+"""Build the committed example reports again: ``python reports/build_examples.py``.
+
+Small on purpose: one middle layer of the embedded default network, on the first images of the embedded label set.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent / "examples"
+RUNS = {
+    "efficientnet-lite0-broden-mini": [
+        *("dissect", "lite:efficientnet-lite0", "--labels", "broden-mini", "--layer", "_blocks.10"),
+        *("--limit", "120", "--top", "6", "--threads", "2", "--batch-size", "4", "--memory-format", "channels_last"),
+    ],
+}
+
+
+def main() -> None:
+    """Run each command into a fresh folder and put it in the place of the old one."""
+    for name, command in RUNS.items():
+        folder = EXAMPLES / name
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", str(folder)], check=True)
+        print(f"{folder}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
