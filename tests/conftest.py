@@ -13,6 +13,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from interpkit.models import LoadedModel
 
+# As the command line does: threads that spin while they wait make every forward pass slow on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 # How long an example takes says more about who else uses the machine than about the code.
 settings.register_profile("interpkit", deadline=None)

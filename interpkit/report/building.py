@@ -1,0 +1,87 @@
+"""A run's folder -> its page."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from interpkit import _plugins
+from interpkit.report import sections
+from interpkit.report.formats import FILTERS
+from interpkit.report.page import Page, Section
+from interpkit.results import load_run, result_folders
+
+PAGE = "index.html"
+
+
+def build(run: str | Path, *, single_file: bool = False) -> Path:
+    """Write ``<run>/index.html`` from the results in ``run``; numpy and pandas suffice.
+
+    The page is written beside its place and renamed, so that a page that exists is whole.
+
+    Parameters
+    ----------
+    run
+        A folder with one folder per layer and ``images/``.
+    single_file
+        Embed the pictures: the page is one file that can be sent around.
+
+    Raises
+    ------
+    ResultError
+        If there is no result, or a damaged one.
+    """
+    folder = Path(run)
+    results = load_run(folder)
+    where = folder.parent if result_folders(folder) == [folder] else folder
+    page = Page(folder=folder, results=where, single_file=single_file, environment=_environment())
+    path = folder / PAGE
+    part = path.with_name(f".{PAGE}.{os.getpid()}")
+    try:
+        part.write_text(_document(results, page), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("interpkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _document(results: Sequence[Any], page: Page) -> str:
+    offers: list[Section] = [_plugins.load(sections.__name__, name) for name in _plugins.names(sections.__name__)]
+    offers.sort(key=lambda offer: offer.order)
+    first = min(offer.order for offer in offers if offer.scope == "layer")
+    for_run = [offer for offer in offers if offer.scope == "run"]
+    layers = list(dict.fromkeys(result.layer for result in results))
+    for_layers = [offer for offer in offers if offer.scope == "layer"]
+    parts = [
+        (layer, _rendered(for_layers, [result for result in results if result.layer == layer], page))
+        for layer in layers
+    ]
+    values = {
+        "results": results,
+        "before": _rendered([offer for offer in for_run if offer.order < first], results, page),
+        "layers": parts,
+        "after": _rendered([offer for offer in for_run if offer.order > first], results, page),
+        "categories": list(dict.fromkeys(name for result in results for name in getattr(result, "categories", ()))),
+    }
+    return page.render("page.html", values)
+
+
+def _rendered(offers: Sequence[Section], results: Sequence[Any], page: Page) -> list[tuple[str, Markup]]:
+    """(title, HTML) of the sections that have something to say."""
+    parts = [(offer.title, offer(results, page)) for offer in offers]
+    return [(title, part) for title, part in parts if part.strip()]

@@ -1,0 +1,95 @@
+"""How numbers, dates and colours are written on a page: to the digits that mean something."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from interpkit.plot import category_colours
+
+
+def count(value: int) -> str:
+    """A whole number with thousands apart.
+
+    Examples
+    --------
+    >>> count(1280)
+    '1,280'
+    """
+    return f"{value:,}"
+
+
+def score(value: float) -> str:
+    """An IoU to three decimals, without the zero that every one of them starts with.
+
+    Examples
+    --------
+    >>> score(0.07213), score(0.0), score(1.0)
+    ('.072', '0', '1')
+    """
+    text = f"{value:.3f}"
+    return {"0.000": "0", "1.000": "1"}.get(text, text.removeprefix("0"))
+
+
+def limit(value: float) -> str:
+    """A number that somebody chose, with the digits they chose it to.
+
+    Examples
+    --------
+    >>> limit(0.04), limit(0.005), limit(2.0)
+    ('.04', '.005', '2')
+    """
+    text = f"{value:.6g}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def seconds(value: float) -> str:
+    """A duration.
+
+    Examples
+    --------
+    >>> seconds(8.31), seconds(75.2), seconds(5025)
+    ('8.3 s', '1 min 15 s', '1 h 24 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def date(iso: str) -> str:
+    """A moment in ISO 8601 as people write it; anything else as it stands.
+
+    Examples
+    --------
+    >>> date("2026-01-02T03:04:05+00:00")
+    '2 January 2026, 03:04 UTC'
+    """
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".rstrip()
+
+
+def listed(names: Sequence[str], *, most: int = 12) -> str:
+    """Names in a row, the first ``most`` of them.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+FILTERS = {
+    "count": count,
+    "score": score,
+    "limit": limit,
+    "seconds": seconds,
+    "date": date,
+    "listed": listed,
+    "colours": category_colours,
+}

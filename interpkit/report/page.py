@@ -1,0 +1,124 @@
+"""What a section of a page is, and what it is given."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from interpkit.results import PICTURES, picture_file
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A source image as the page shows it.
+
+    Attributes
+    ----------
+    name
+        The image's path in the label set.
+    href
+        Where the page finds it: a relative address, or a data URI.
+    size
+        (width, height) in pixels.
+    key
+        Identifier in the page of a picture that is embedded once and shown often.
+    """
+
+    name: str
+    href: str
+    size: tuple[int, int]
+    key: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page under construction: its templates and its pictures.
+
+    Attributes
+    ----------
+    folder
+        Where the page is written.
+    results
+        The folder that holds the results' folders and their pictures: ``folder``, or its parent for the page of one
+        result alone.
+    single_file
+        Pictures are embedded instead of referenced.
+    """
+
+    folder: Path
+    results: Path
+    single_file: bool
+    environment: Environment
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+    def render(self, template: str, values: Mapping[str, Any]) -> Markup:
+        """The template ``templates/<template>`` filled with ``values``, escaped; ``page`` is this page."""
+        return Markup(self.environment.get_template(template).render({"page": self, **values}))
+
+    def picture(self, name: str) -> Picture:
+        """The stored picture of the label set's image ``name``."""
+        if name not in self.pictures:
+            self.pictures[name] = self._read(name)
+        return self.pictures[name]
+
+    def address(self, path: Path) -> str:
+        """``path``, a file of the run, relative to the page."""
+        inside = path.relative_to(self.results).as_posix()
+        return inside if self.folder == self.results else f"../{inside}"
+
+    def _read(self, name: str) -> Picture:
+        path = self.results / PICTURES / picture_file(name)
+        content = path.read_bytes() if path.is_file() else b""
+        href = f"data:image/jpeg;base64,{b64encode(content).decode()}" if self.single_file else self.address(path)
+        return Picture(name=name, href=href, size=jpeg_size(content), key=f"p{len(self.pictures)}")
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one file of ``sections/`` offers. It formats what results say and computes nothing.
+
+    Attributes
+    ----------
+    title
+        Heading; empty for a section that needs none.
+    needs
+        Result types without which the section does not appear.
+    order
+        Sections stand in rising order.
+    render
+        (results of the needed types, page) -> HTML; empty where there is nothing to say.
+    scope
+        ``layer``: rendered for each layer's results; ``run``: once for all results, before or after the layers.
+    """
+
+    title: str
+    needs: tuple[type, ...]
+    order: int
+    render: Callable[[Sequence[Any], Page], Markup]
+    scope: Literal["run", "layer"] = "layer"
+
+    def __call__(self, results: Sequence[Any], page: Page) -> Markup:
+        """The section's HTML for those of ``results`` that it needs; empty where one type is missing."""
+        fitting = [result for result in results if isinstance(result, self.needs)]
+        if not all(any(isinstance(result, kind) for result in fitting) for kind in self.needs):
+            return Markup()
+        return self.render(fitting, page)
+
+
+# JPEG start-of-frame markers (ITU-T T.81, table B.1): C0 to CF without C4 (tables), C8 (reserved), CC (arithmetic).
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def jpeg_size(content: bytes) -> tuple[int, int]:
+    """(width, height) from a JPEG's header; (1, 1) where there is none, so that a damaged picture is shown square."""
+    place = 2
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        if content[place + 1] in _FRAMES:
+            height, width = (int.from_bytes(content[place + i : place + i + 2], "big") for i in (5, 7))
+            return (width, height) if width and height else (1, 1)
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return 1, 1

@@ -1,0 +1,143 @@
+"use strict";
+// Without this script the page says the same; with it, it can be sorted, searched and asked what if.
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const count = (n) => n.toLocaleString("en-GB");
+  const limit = (t) => String(Number(t.toPrecision(6))).replace(/^0\./, ".");
+
+  // A threshold that moves: each figure counts again from its own layer's best concepts.
+  const recount = (data, t) => {
+    const [rows, iou] = data.best[0];
+    const by = data.categories.map(() => [0, new Set(), new Set()]);
+    let detectors = 0;
+    iou.forEach((value, unit) => {
+      if (value > t) {
+        const [n, top] = by[data.category[rows[unit]]];
+        by[data.category[rows[unit]]][0] = n + 1;
+        top.add(rows[unit]);
+        detectors += 1;
+      }
+    });
+    data.best.slice(1).forEach(([mine, values], g) => values.forEach((value, unit) => value > t && by[g][2].add(mine[unit])));
+    return { detectors, by: by.map(([n, top, every]) => [n, top.size, every.size]) };
+  };
+  const figures = all("figure.distribution").map((figure) => {
+    const data = JSON.parse(figure.querySelector("script").textContent);
+    const input = figure.querySelector("input");
+    const reset = figure.querySelector(".reset");
+    const out = (name, text) => { figure.querySelector(`[data-out="${name}"]`).textContent = text; };
+    const show = (t) => {
+      const { detectors, by } = recount(data, t);
+      const total = (i) => by.reduce((sum, numbers) => sum + numbers[i], 0);
+      const at = `${Math.min(t / figure.dataset.right * 100, 100)}%`;
+      figure.querySelector(".veil").setAttribute("width", at);
+      all(".line", figure).forEach((line) => { line.setAttribute("x1", at); line.setAttribute("x2", at); });
+      out("threshold", limit(t));
+      out("detectors", count(detectors));
+      out("top", count(total(1)));
+      out("every", count(total(2)));
+      by.forEach((numbers, g) => out(`by-${g}`, numbers.map(count).join(" / ")));
+      input.setAttribute("aria-valuetext", `${limit(t)}: ${detectors} detectors`);
+      reset.hidden = t === data.threshold;
+    };
+    input.hidden = false;
+    figure.querySelector(".script").hidden = false;
+    figure.querySelector(".static").hidden = true;
+    input.addEventListener("input", () => show(input.valueAsNumber));
+    const set = (t) => { input.value = t; show(t); };
+    reset.addEventListener("click", () => { set(data.threshold); input.focus(); });
+    return set;
+  });
+
+  // Units: one finder drives table and cards; both keep the same order.
+  const number = (cell) => { const x = parseFloat(cell.textContent.replace(/,/g, "")); return Number.isNaN(x) ? -Infinity : x; };
+  const value = { n: number, v: (cell) => Number(cell.dataset.v), t: (cell) => cell.textContent };
+  const layers = all(".layer").map((layer) => {
+    const table = layer.querySelector("table.units");
+    if (!table) return { clear() {} };
+    const body = table.tBodies[0];
+    const grid = layer.querySelector(".cards");
+    const cards = new Map(all(".card", grid).map((card) => [card.dataset.u, card]));
+    const finder = layer.querySelector(".finder");
+    const heads = all("th", table.tHead);
+    let rows = [...body.rows];
+    const facts = new Map(rows.map((row) => {
+      const text = row.textContent.toLowerCase();
+      const [category, concept] = ["td.mid", "td.concept"].map((at) => row.querySelector(at)?.textContent ?? "");
+      return [row, { text: ` ${text}`, category, concept, unit: row.dataset.u, detector: row.classList.contains("d") }];
+    }));
+    const groups = all("optgroup", finder).map((group) => group.label);
+    const fits = (fact, { words, what, detectors }) => {
+      if (detectors && !fact.detector) return false;
+      if (what && fact.category !== groups[parseInt(what.slice(1), 10)]) return false;
+      if (what[0] === "c" && fact.concept !== what.slice(what.indexOf(" ") + 1)) return false;
+      return /^\d+$/.test(words) ? fact.unit === words : fact.text.includes(words);
+    };
+    const filter = () => {
+      const asked = {
+        words: finder.elements.words.value.trim().toLowerCase(),
+        what: finder.elements.what?.value ?? "",
+        detectors: finder.elements.detectors?.checked ?? false,
+      };
+      let shown = 0;
+      for (const row of rows) {
+        const hide = !fits(facts.get(row), asked);
+        shown += !hide;
+        if (row.hidden !== hide) { row.hidden = hide; cards.get(row.dataset.u).hidden = hide; }
+      }
+      finder.querySelector("output").textContent = shown === rows.length ? `${count(shown)} units` : `${count(shown)} of ${count(rows.length)} units`;
+    };
+    const sort = (head) => {
+      const column = heads.indexOf(head);
+      const read = value[head.dataset.sort];
+      const first = head.dataset.sort === "t" || column === 0 ? "ascending" : "descending";
+      const other = first === "ascending" ? "descending" : "ascending";
+      const direction = head.getAttribute("aria-sort") === first ? other : first;
+      const sign = direction === "ascending" ? 1 : -1;
+      const keys = new Map(rows.map((row) => [row, read(row.cells[column])]));
+      const compare = head.dataset.sort === "t" ? (a, b) => a.localeCompare(b) : (a, b) => (a > b) - (a < b);
+      rows.sort((a, b) => sign * compare(keys.get(a), keys.get(b)) || a.dataset.u - b.dataset.u);
+      heads.forEach((one) => one.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", direction);
+      body.append(...rows);
+      grid.append(...rows.map((row) => cards.get(row.dataset.u)));
+    };
+    heads.forEach((head) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => sort(head));
+    });
+    finder.hidden = false;
+    finder.addEventListener("input", filter);
+    finder.addEventListener("submit", (event) => event.preventDefault());
+    filter();
+    return { clear() { finder.reset(); filter(); } };
+  });
+
+  // One layer at a time; a link to a unit opens its layer and drops a filter that hides it.
+  const panels = all(".layer");
+  const tabs = all(".switch a");
+  const open = (which) => {
+    panels.forEach((panel, i) => { panel.hidden = i !== which; });
+    tabs.forEach((tab, i) => (i === which ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current")));
+  };
+  const follow = () => {
+    const hash = decodeURIComponent(location.hash.slice(1));
+    if (hash.startsWith("threshold=")) figures.forEach((set) => set(Number(hash.slice(10))));
+    const target = hash && document.getElementById(hash);
+    const which = target ? panels.findIndex((panel) => panel.contains(target)) : -1;
+    if (which >= 0) {
+      const panel = panels[which];
+      if (panel.hidden) open(which);
+      if (target.hidden) layers[which].clear();
+      if (panel !== target) target.scrollIntoView();
+    }
+  };
+  open(0);
+  follow();
+  addEventListener("hashchange", follow);
+  // Pictures that were never scrolled to are printed too.
+  addEventListener("beforeprint", () => all("img[loading=lazy]").forEach((image) => { image.loading = "eager"; }));
+})();
