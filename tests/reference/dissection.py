@@ -1,4 +1,4 @@
-"""Network Dissection by its definition: every unit, image and label pixel in a loop, in float64, nothing kept sparse."""
+"""Network Dissection by its definition: every unit, image and label pixel in a loop, in float64, nothing sparse."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -73,16 +73,13 @@ def cell_read(j: int, *, axis: int, geometry: Geometry, cells: int) -> float:
 
 
 def bilinear(cells: NDArray[np.float32], row: float, column: float) -> float:
-    """The value between the four cells around a place on the map."""
+    """The value between the four cells around a place on the map; of four equal cells exactly theirs."""
     top, left = math.floor(row), math.floor(column)
     bottom, right = min(top + 1, cells.shape[0] - 1), min(left + 1, cells.shape[1] - 1)
     down, across = row - top, column - left
-    return (
-        float(cells[top, left]) * (1 - down) * (1 - across)
-        + float(cells[top, right]) * (1 - down) * across
-        + float(cells[bottom, left]) * down * (1 - across)
-        + float(cells[bottom, right]) * down * across
-    )
+    upper = float(cells[top, left]) + across * (float(cells[top, right]) - float(cells[top, left]))
+    lower = float(cells[bottom, left]) + across * (float(cells[bottom, right]) - float(cells[bottom, left]))
+    return upper + down * (lower - upper)
 
 
 def resampled(cells: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float64]:
@@ -131,7 +128,8 @@ def dissected(
             threshold = float(thresholds[unit])
             mask = mask_of(surface, threshold, strict=silent[unit])
             masks[-1].append(mask)
-            doubtful[unit] += int((np.abs(surface - threshold) <= 1e-5 * max(np.abs(maps[:, unit]).max(), 1e-9)).sum())
+            off = np.abs(surface - threshold)
+            doubtful[unit] += int(((off > 0) & (off <= 1e-5 * np.abs(maps[:, unit]).max())).sum())
             everywhere[unit] += int(mask.sum())
             for number, pixels in image.pixels.items():
                 joint[unit, number] += sum(bool(mask[place]) for place in pixels)
