@@ -27,11 +27,11 @@ Floats = npt.NDArray[np.float64]
 def effective_placement(probe: Probe, layer: str, images: Tensor, *, cache: Path | None = None) -> Placement:
     """Start and stride fitted to where the cells of a layer look.
 
-    A cell's gaze is the centre of gravity of sum over channels of ``|d a / d input|``, for the unit that fires there
-    strongly for its standards, averaged over images. Start and stride follow by least squares, for each axis by itself,
-    from the cells whose receptive field the border does not cut. Where fewer than three are left along an axis (deep
-    layers see more than the image), the stride is that of the receptive field, and the start follows from the cells in
-    the middle, whose gaze the border cuts alike on both sides.
+    A cell's gaze is the centre of gravity of sum over channels of ``|d a / d input|``, for the unit that fires
+    there most strongly for its standards, averaged over images. Start and stride follow by least squares, for each
+    axis by itself, from the cells whose receptive field the border does not cut. Where fewer than three are left
+    along an axis (deep layers see more than the image), the stride is that of the receptive field, and the start
+    follows from the cells in the middle, whose gaze the border cuts alike on both sides.
 
     Parameters
     ----------
