@@ -79,7 +79,8 @@ def store(results: Mapping[str, Any], folder: Path) -> None:
     """Save every layer of a run; what an earlier run left there goes when all of the new one is written."""
     from interpkit.results import PICTURES, picture_file, result_folders, safe_name, save
 
-    written = {save(result, folder / safe_name(layer), overwrite=True) for layer, result in results.items()}
+    again = bool(result_folders(folder))
+    written = {save(result, folder / safe_name(layer), overwrite=again) for layer, result in results.items()}
     for old in result_folders(folder):
         if old not in written:
             shutil.rmtree(old)

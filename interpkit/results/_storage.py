@@ -47,7 +47,7 @@ def picture_file(name: str) -> str:
     Examples
     --------
     >>> picture_file("street/one.png")
-    'street-one-0ad1bf3f.jpg'
+    'street-one-6f2d1d95.jpg'
     """
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", name.rpartition(".")[0] or name)[-60:]
     return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.jpg"

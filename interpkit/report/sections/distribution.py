@@ -1,5 +1,6 @@
 """The distribution of IoU, with a threshold that the reader can move."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,19 +9,26 @@ from markupsafe import Markup
 from interpkit.report.page import Page, Section
 from interpkit.results import Dissection
 
+# Widths of a bar, the finest that gives at most BARS bars.
+STEPS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05)
+BARS = 50
+
 
 def render(results: Sequence[Dissection], page: Page) -> Markup:
     """Bars by IoU, the threshold, and what a script needs to count again."""
     result = results[0]
     if not result.categories:
         return Markup()
-    table = result.distribution()
+    reach = max(result.best()[1].max(initial=0), 1.5 * result.iou_threshold)
+    step = next((step for step in STEPS if reach <= BARS * step), STEPS[-1])
+    table = result.distribution(step=step)
     values = {
         "result": result,
         "summary": result.summary(),
         "names": [name for name in table.columns[1:] if table[name].any()],
         "columns": table.to_dict(orient="list"),
-        "step": 0.005,
+        "step": step,
+        "right": round(max(math.ceil(reach / step - 1e-9), len(table)) * step, 6),
         "tallest": int(table.iloc[:, 1:].sum(axis=1).max()),
         "data": _best(result),
     }
