@@ -56,8 +56,8 @@ class UpperQuantile:
         room = self._values.shape[1]
         while values.shape[1]:
             part, values = values[:, : room - self._kept], values[:, room - self._kept :]
-            # Only values above the smallest kept one can matter (equal ones change nothing: as many are kept as are asked
-            # for); after a while that is about one in 1 / q.
+            # Only values above the smallest kept one can matter, after a while about one in 1 / q of them; an equal
+            # one changes nothing, since as many are kept as are asked for.
             unit, place = np.nonzero(part > self._floor[:, None])
             count = np.bincount(unit, minlength=len(part))
             if (self._used + count).max() > room:
