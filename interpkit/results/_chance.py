@@ -31,6 +31,11 @@ class Chance:
         best: npt.NDArray[np.float64] = self.iou.max(1, initial=0.0)
         return best
 
+    def distribution(self, *, step: float, bars: int) -> npt.NDArray[np.int64]:
+        """(bars,) units whose largest IoU lies in each stretch of width ``step``, the last one open upwards."""
+        place = np.minimum(np.floor(self.best() / step + 1e-9).astype(np.int64), bars - 1)
+        return np.bincount(place, minlength=bars)
+
     def summary(self, threshold: float) -> dict[str, int]:
         """How many detectors, and unique detectors by both rules, luck gives at a threshold."""
         if self.iou.shape[1] == 0:

@@ -22,14 +22,17 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
     reach = max(result.best()[1].max(initial=0), 1.5 * result.iou_threshold)
     step = next((step for step in STEPS if reach <= BARS * step), STEPS[-1])
     table = result.distribution(step=step)
+    bars = max(math.ceil(reach / step - 1e-9), len(table))
+    chance = result.chance.distribution(step=step, bars=bars).tolist() if result.chance else []
     values = {
         "result": result,
         "summary": result.summary(),
         "names": [name for name in table.columns[1:] if table[name].any()],
         "columns": table.to_dict(orient="list"),
         "step": step,
-        "right": round(max(math.ceil(reach / step - 1e-9), len(table)) * step, 6),
-        "tallest": int(table.iloc[:, 1:].sum(axis=1).max()),
+        "right": round(bars * step, 6),
+        "chance": chance,
+        "tallest": int(max([*table.iloc[:, 1:].sum(axis=1), *chance])),
         "data": _best(result),
     }
     return page.render("distribution.html", values)
@@ -43,6 +46,7 @@ def _best(result: Dissection) -> dict[str, Any]:
         "threshold": result.iou_threshold,
         "categories": list(result.categories),
         "category": [position[name] for name in result.concepts["category"]],
+        "chance": result.chance.best().tolist() if result.chance else [],
         "best": [[rows.tolist(), value.tolist()] for rows, value in pairs.values()],
     }
 

@@ -11,6 +11,8 @@ from interpkit.results import Dissection
 
 # Crops that stand in a row on every card; further ones open on demand.
 ROW = 6
+# Cards that are laid out together when they come near the screen.
+SHEET = 24
 
 
 def render(results: Sequence[Dissection], page: Page) -> Markup:
@@ -27,6 +29,7 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
         "concepts": {c: found[found["category"] == c].to_dict(orient="records") for c in result.categories},
         "frame": "M-9-9H{1}V{0}H-9z".format(*(side + 9 for side in result.grid)),
         "row": ROW,
+        "sheet": SHEET,
     }
     return page.render("units.html", values)
 

@@ -1,6 +1,7 @@
 "use strict";
 // Without this script the page says the same; with it, it can be sorted, searched and asked what if.
 (() => {
+  document.documentElement.classList.add("js");
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const count = (n) => n.toLocaleString("en-GB");
   const limit = (t) => String(Number(t.toPrecision(6))).replace(/^0\./, ".");
@@ -34,6 +35,7 @@
       all(".line", figure).forEach((line) => { line.setAttribute("x1", at); line.setAttribute("x2", at); });
       out("threshold", limit(t));
       out("detectors", count(detectors));
+      if (data.chance.length) out("chance", count(data.chance.filter((value) => value > t).length));
       out("top", count(total(1)));
       out("every", count(total(2)));
       by.forEach((numbers, g) => out(`by-${g}`, numbers.map(count).join(" / ")));
@@ -56,8 +58,9 @@
     const table = layer.querySelector("table.units");
     if (!table) return { clear() {} };
     const body = table.tBodies[0];
-    const grid = layer.querySelector(".cards");
-    const cards = new Map(all(".card", grid).map((card) => [card.dataset.u, card]));
+    const sheets = all(".sheet", layer);
+    const size = sheets[0].children.length;
+    const cards = new Map(all(".card", layer).map((card) => [card.dataset.u, card]));
     const finder = layer.querySelector(".finder");
     const heads = all("th", table.tHead);
     let rows = [...body.rows];
@@ -73,17 +76,26 @@
       if (what[0] === "c" && fact.concept !== what.slice(what.indexOf(" ") + 1)) return false;
       return /^\d+$/.test(words) ? fact.unit === words : fact.text.includes(words);
     };
+    // Sheets are filled from the first, so that those left over can go: one out of sight would keep its height.
+    const arrange = () => {
+      const order = [...rows.filter((row) => !row.hidden), ...rows.filter((row) => row.hidden)];
+      const shown = rows.filter((row) => !row.hidden).length;
+      sheets.forEach((sheet, i) => {
+        sheet.append(...order.slice(i * size, (i + 1) * size).map((row) => cards.get(row.dataset.u)));
+        sheet.hidden = i * size >= shown;
+      });
+    };
     const filter = () => {
       const asked = {
         words: finder.elements.words.value.trim().toLowerCase(),
         what: finder.elements.what?.value ?? "",
         detectors: finder.elements.detectors?.checked ?? false,
       };
-      let shown = 0;
-      for (const row of rows) {
-        const hide = !fits(facts.get(row), asked);
-        shown += !hide;
-        if (row.hidden !== hide) { row.hidden = hide; cards.get(row.dataset.u).hidden = hide; }
+      const hidden = rows.map((row) => !fits(facts.get(row), asked));
+      const shown = hidden.filter((hide) => !hide).length;
+      if (rows.some((row, i) => row.hidden !== hidden[i])) {
+        rows.forEach((row, i) => { row.hidden = hidden[i]; cards.get(row.dataset.u).hidden = hidden[i]; });
+        arrange();
       }
       finder.querySelector("output").textContent = shown === rows.length ? `${count(shown)} units` : `${count(shown)} of ${count(rows.length)} units`;
     };
@@ -100,7 +112,7 @@
       heads.forEach((one) => one.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", direction);
       body.append(...rows);
-      grid.append(...rows.map((row) => cards.get(row.dataset.u)));
+      arrange();
     };
     heads.forEach((head) => {
       const button = document.createElement("button");
@@ -115,6 +127,12 @@
     filter();
     return { clear() { finder.reset(); filter(); } };
   });
+
+  // Further crops wait in templates: half of the page's elements would otherwise be kept for nobody.
+  addEventListener("toggle", ({ target }) => {
+    const waiting = target.open && target.querySelector("template");
+    if (waiting) waiting.replaceWith(waiting.content);
+  }, true);
 
   // One layer at a time; a link to a unit opens its layer and drops a filter that hides it.
   const panels = all(".layer");
