@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,13 @@ def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overw
     Raises
     ------
     ResultError
-        If the folder holds another run and ``overwrite`` is not set.
+        If the folder holds another run and ``overwrite`` is not set, or if it is no place for a run.
     """
     from interpkit.results import load, result_folders
 
-    if folder.is_file():
-        raise ResultError(f"{folder} is a file; --out names a folder")
-    results = [] if overwrite else [load(one) for one in result_folders(folder)]
+    there = result_folders(folder)
+    _check_place(folder, there)
+    results = [] if overwrite else [load(one) for one in there]
     other = [one for one in results if one.provenance.fingerprint != fingerprint]
     if other:
         raise ResultError(
@@ -57,6 +58,20 @@ def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overw
     if {one.layer for one in results} >= set(layers):
         return sorted(results, key=lambda one: one.order)
     return []
+
+
+def _check_place(folder: Path, there: Sequence[Path]) -> None:
+    """Stop at a folder that is no run and holds something: a run clears away what earlier runs left in its folder."""
+    from interpkit.results import PICTURES
+
+    if folder.is_file():
+        raise ResultError(f"{folder} is a file; --out names a folder")
+    if folder in there:
+        raise ResultError(f"{folder} is the result of one layer; --out names the folder of a run: {folder.parent}")
+    inside = [] if there or not folder.is_dir() else [path.name for path in sorted(folder.iterdir())]
+    strange = [name for name in inside if not name.startswith(".") and name not in {PICTURES, "index.html"}]
+    if strange:
+        raise ResultError(f"{folder} holds no run, but {strange[0]}, so it is left alone; choose another --out")
 
 
 def check_writable(folder: Path) -> None:
@@ -77,17 +92,20 @@ def check_writable(folder: Path) -> None:
 
 def store(results: Mapping[str, Any], folder: Path) -> None:
     """Save every layer of a run; what an earlier run left there goes when all of the new one is written."""
-    from interpkit.results import PICTURES, picture_file, result_folders, safe_name, save
+    from interpkit.results import PICTURES, picture_file, read_about, result_folders, safe_name, save
 
-    again = bool(result_folders(folder))
-    written = {save(result, folder / safe_name(layer), overwrite=again) for layer, result in results.items()}
+    # Only pictures that an earlier result lists are removed: other files there belong to somebody else.
+    listed: set[str] = set()
+    for old in result_folders(folder):
+        with suppress(ResultError):
+            listed.update(map(picture_file, read_about(old).get("pictures", ())))
+    written = {save(result, folder / safe_name(layer), overwrite=True) for layer, result in results.items()}
     for old in result_folders(folder):
         if old not in written:
             shutil.rmtree(old)
     shown = {picture_file(name) for result in results.values() for name in result.pictures}
-    for picture in (folder / PICTURES).glob("*.jpg"):
-        if picture.name not in shown:
-            picture.unlink()
+    for name in listed - shown:
+        (folder / PICTURES / name).unlink(missing_ok=True)
 
 
 def build_page(folder: Path, *, single_file: bool) -> Path:

@@ -20,7 +20,7 @@ CATEGORY_RULES = ("annotated", "all")
 EFFECTIVE_IMAGES = 24
 
 
-def check_options(*, align: str, quantile: float, iou: float, category_rule: str, top: int) -> None:
+def check_options(*, align: str, quantile: float, iou: float, category_rule: str, top: int, seed: int) -> None:
     """Stop at a value that no dissection can use.
 
     Raises
@@ -36,6 +36,8 @@ def check_options(*, align: str, quantile: float, iou: float, category_rule: str
         raise InterpkitError(f"iou must be at least 0 and below 1, not {iou:g}; the paper uses 0.04")
     if top < 1:
         raise InterpkitError(f"top must be at least 1, not {top}")
+    if seed < 0:
+        raise InterpkitError(f"seed must be at least 0, not {seed}")
     for what, value, have in [("alignment", align, ALIGNMENTS), ("category rule", category_rule, CATEGORY_RULES)]:
         if value not in have:
             close = ", ".join(nearest(value, have, count=1) or have)

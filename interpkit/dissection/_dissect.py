@@ -108,7 +108,7 @@ def dissect_layers(
         For a mistake in the arguments, an image that cannot be read, or activations that are not finite.
     """
     options = {name: value for name, value in locals().items() if name in DECIDING}
-    check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=top)
+    check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=top, seed=seed)
     probe = probe if device is None else probe.on(device)
     chosen = labels.select(split=split, limit=limit)
     watch = Stopwatch()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from interpkit.errors import ModelError
+from interpkit.errors import LabelSetError, ModelError
 from interpkit.feeding import Batch, Feeder
 from interpkit.labels import LabelSet
 from interpkit.mapstore import MapStore
@@ -68,6 +68,8 @@ def observe(
         if store is not None:
             store.put(maps)
         progress("thresholds", int(batch.rows[-1]) + 1, len(labels))
+    if len(feeder.skipped) == len(labels):
+        raise LabelSetError(f"label set {labels.name}: none of its {len(labels)} images can be read with its labels")
     return {layer: _finish(*pair) for layer, pair in statistics.items()}
 
 

@@ -1,6 +1,6 @@
 """Every unit: a table to look things up in, and a card each to look at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -34,7 +34,7 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
     return page.render("units.html", values)
 
 
-def _card(result: Dissection, unit: dict[str, Any], *, page: Page, colours: dict[str, str]) -> dict[str, Any]:
+def _card(result: Dissection, unit: dict[Hashable, Any], *, page: Page, colours: dict[str, str]) -> dict[str, Any]:
     top, number = result.top, unit["unit"]
     crops: Iterator[tuple[int, str]] = zip(top.image[number].tolist(), top.outlines[number], strict=True)
     shown = [] if unit["dead"] else [(page.picture(top.names[i]), path) for i, path in crops if i >= 0]
