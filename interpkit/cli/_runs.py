@@ -96,10 +96,12 @@ def store(results: Mapping[str, Any], folder: Path) -> None:
 
     # Only pictures that an earlier result lists are removed: other files there belong to somebody else.
     listed: set[str] = set()
-    for old in result_folders(folder):
+    earlier = result_folders(folder)
+    for old in earlier:
         with suppress(ResultError):
             listed.update(map(picture_file, read_about(old).get("pictures", ())))
-    written = {save(result, folder / safe_name(layer), overwrite=True) for layer, result in results.items()}
+    again = bool(earlier)
+    written = {save(result, folder / safe_name(layer), overwrite=again) for layer, result in results.items()}
     for old in result_folders(folder):
         if old not in written:
             shutil.rmtree(old)

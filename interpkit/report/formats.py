@@ -47,7 +47,7 @@ def seconds(value: float) -> str:
     Examples
     --------
     >>> seconds(8.31), seconds(75.2), seconds(5025)
-    ('8.3 s', '1 min 15 s', '1 h 24 min')
+    ('8.3 s', '1 min 15 s', '1 h 23 min')
     """
     if value < 60:
         return f"{value:.1f} s"

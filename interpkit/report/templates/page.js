@@ -131,7 +131,14 @@
   // Further crops wait in templates: half of the page's elements would otherwise be kept for nobody.
   addEventListener("toggle", ({ target }) => {
     const waiting = target.open && target.querySelector("template");
-    if (waiting) waiting.replaceWith(waiting.content);
+    if (!waiting) return;
+    // They bring the shade alone, whose path is a frame and then the outline.
+    all("path", waiting.content).forEach((shade) => {
+      const outline = shade.cloneNode();
+      outline.setAttribute("d", shade.getAttribute("d").replace(/^[^z]*z/, ""));
+      shade.after(outline);
+    });
+    waiting.replaceWith(waiting.content);
   }, true);
 
   // One layer at a time; a link to a unit opens its layer and drops a filter that hides it.
