@@ -120,7 +120,7 @@ def choose(cache: Cache, size: int, *, scratch: Path) -> tuple[Literal["ram", "d
     if cache not in {"auto", "ram", "disk", "none"}:
         raise InterpkitError(f"cache {cache!r} does not exist; there is auto, ram, disk, none")
     if cache != "auto":
-        return cache, "as asked"
+        return cache, f"as asked, {_size(size)} of maps"
     memory = psutil.virtual_memory().available
     if size <= RAM_SHARE * memory:
         return "ram", f"{_size(size)} of maps, {_size(memory)} of memory free"

@@ -29,6 +29,31 @@ def tiny() -> nn.Module:
     return network
 
 
+def leaky() -> nn.Module:
+    """The same weights behind another activation."""
+    network = tiny()
+    network.act = nn.LeakyReLU()
+    return network
+
+
+class Twins(nn.Module):
+    """Two layers whose names differ in characters that no folder name has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_module("a:b", nn.Conv2d(3, 4, 3))
+        self.add_module("a b", nn.Conv2d(4, 4, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps of the second."""
+        return self.get_submodule("a b")(self.get_submodule("a:b")(images))
+
+
+def twins() -> nn.Module:
+    """A network of two layers."""
+    return Twins()
+
+
 class Broken(Tiny):
     """Gives NaN for bright images."""
 

@@ -110,6 +110,43 @@ def test_the_printed_command_repeats_the_run(run: Run, labels: Path) -> None:
         assert Path("a/body", name).read_bytes() == Path("b/body", name).read_bytes(), name
 
 
+def test_the_repeating_command_meets_its_own_run(run: Run, labels: Path) -> None:
+    command = ["dissect", *TINY, "--labels", labels, "--layer", "body", "--out", "r", "--no-report", "--threads", "1"]
+    assert run(*command)[0] == 0
+    words = json.loads(Path("r/body/result.json").read_text())["provenance"]["command"].split()
+    status, _, err = run(*words[1:], "--out", "r", "--no-report")
+    assert (status, "already done" in err) == (0, True)
+
+
+def test_another_network_of_the_same_weights_is_another_run(run: Run, labels: Path) -> None:
+    command = ["--size", "16", "--labels", labels, "--layer", "body", "--out", "r", "--no-report"]
+    assert run("dissect", "python:networks:tiny", *command)[0] == 0
+    assert "holds another run" in refused(run, "dissect", "python:networks:leaky", *command)
+
+
+def test_a_missing_image_can_be_skipped(run: Run, labels: Path) -> None:
+    (labels / "images" / "a" / "two.jpg").unlink()
+    command = ["dissect", *TINY, "--labels", labels, "--layer", "body", "--out", "r", "--no-report"]
+    assert "a/two.jpg" in refused(run, *command)
+    assert run(*command, "--skip-bad")[0] == 0
+
+
+def test_what_is_assumed_is_said(run: Run) -> None:
+    status, _, err = run("layers", "python:networks:tiny", "--no-fields")
+    assert status == 0
+    assert "input 224 x 224, assumed" in err
+
+
+def test_layers_that_would_share_a_folder_are_refused(run: Run, labels: Path) -> None:
+    said = refused(run, "dissect", "python:networks:twins", "--size", "16", "--layer", "a:b,a b", "--labels", labels)
+    assert "'a:b' and 'a b' would share the folder a-b" in said
+
+
+def test_nothing_is_left_of_a_run_that_failed(run: Run, labels: Path) -> None:
+    refused(run, "dissect", "python:networks:broken", "--size", "16", "--layer", "body", "--labels", labels)
+    assert not Path("reports").exists()
+
+
 def test_flags_are_the_signature() -> None:
     from interpkit import dissect_layers
 

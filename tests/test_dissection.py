@@ -471,6 +471,13 @@ def covered(path: str) -> int:
 
 def test_fewer_images_than_top_places(labels):
     one = dissect(probe(["norm"]), labels, limit=3, top=5, **FED)
+    assert one.top.image.shape[1] == 3
+    assert (one.top.image >= 0).all()
+    assert len(one.top.names) == 3
+
+
+def test_fewer_good_images_than_top_places(damaged):
+    one = dissect(probe(["norm"]), damaged, skip_bad=True, limit=5, top=5, **FED)
     assert (one.top.image[:, 3:] == -1).all()
     assert np.isnan(one.top.peak[:, 3:]).all()
     assert not one.top.maps[:, 3:].any()
@@ -778,8 +785,8 @@ def test_a_corrupt_label_map_stops_the_run(damaged):
 
 @pytest.mark.parametrize("cache", ["ram", "disk", "none"])
 def test_corrupt_images_can_be_left_out(damaged, cache):
-    results = dissect_layers(probe(LAYERS), damaged, skip_bad=True, cache=cache, **FED)
-    good = dissect_layers(probe(LAYERS), damaged.without([0, 4, 7]), **FED)
+    results = dissect_layers(probe(LAYERS), damaged, skip_bad=True, cache=cache, top=5, **FED)
+    good = dissect_layers(probe(LAYERS), damaged.without([0, 4, 7]), top=5, **FED)
     for layer, one in results.items():
         assert one.skipped == tuple(damaged.images["image"].iloc[[0, 4, 7]])
         assert one.images == 7

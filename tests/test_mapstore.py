@@ -217,7 +217,7 @@ def test_the_disk_that_counts_is_the_scratch_folders(monkeypatch, tmp_path, free
 @pytest.mark.parametrize("cache", ["ram", "disk", "none"])
 def test_what_is_asked_for_is_taken(free, tmp_path, cache):
     free(1, 1)
-    assert choose(cache, 10 * GB, scratch=tmp_path) == (cache, "as asked")
+    assert choose(cache, 10 * GB, scratch=tmp_path) == (cache, "as asked, 10.0 GB of maps")
 
 
 def test_a_cache_that_does_not_exist(tmp_path):

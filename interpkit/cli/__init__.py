@@ -37,16 +37,11 @@ def main(arguments: list[str] | None = None) -> None:
     except InterpkitError as error:
         remark(f"interpkit: {' '.join(str(error).split())}")
         sys.exit(error.exit_status)
-    except (KeyboardInterrupt, typer.Abort):
-        remark("interpkit: stopped")
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the output has gone, as in `interpkit layers MODEL | head`.
-        sys.stderr.close()
-        sys.exit(141)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         remark(f"interpkit: {error.format_message()}")
         sys.exit(2)
+    if status == 130:  # what typer makes of Ctrl-C
+        remark("interpkit: stopped")
     sys.exit(status if isinstance(status, int) else 0)

@@ -9,7 +9,7 @@ import typer
 from interpkit.cli import _options as options
 from interpkit.cli import _runs as runs
 from interpkit.cli._report import show
-from interpkit.cli._screen import as_json, line, progress_shown, remark
+from interpkit.cli._screen import as_json, line, progress_shown, remark, say_input
 
 DEMO_MODEL = "lite:efficientnet-lite0"
 
@@ -108,12 +108,12 @@ class _Job:
         from interpkit.probe import Probe
 
         loaded = load_model(model, **loading)
-        for note in loaded.notes:
-            remark(note, quiet=quiet)
+        say_input(loaded, quiet=quiet)
         self._quiet = quiet
         self._chosen = chosen
         self._labels = LabelSet.open(labels)
         self._probe = Probe(loaded, layers, device=chosen["device"] or "auto")
+        runs.check_folders(self._probe.layers)
         if layers is None:
             remark(f"no layer named: the default is {self._probe.layers[0]}; see `interpkit layers`", quiet=quiet)
 
@@ -132,8 +132,7 @@ class _Job:
         if done:
             remark(f"already done: {folder} holds this run", quiet=self._quiet)
             return done
-        runs.check_writable(folder)
-        with progress_shown(quiet=self._quiet) as progress:
+        with runs.folder_made(folder), progress_shown(quiet=self._quiet) as progress:
             results = dissect_layers(self._probe, self._labels, progress=progress, **self._chosen)
-        runs.store(results, folder)
+            runs.store(results, folder)
         return list(results.values())

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from interpkit.cli import _options as options
-from interpkit.cli._screen import aligned, as_json, line, remark
+from interpkit.cli._screen import aligned, as_json, line, remark, say_input
 
 
 def layers(
@@ -35,8 +35,7 @@ def layers(
         std=options.numbers(std),
         interpolation=interpolation,
     )
-    for note in loaded.notes:
-        remark(note, quiet=quiet)
+    say_input(loaded, quiet=quiet)
     found = [layer for layer in survey(loaded) if layer.hookable]
     measured = receptive_fields(loaded, [layer.name for layer in found]) if fields else {}
     if as_document:

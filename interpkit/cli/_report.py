@@ -65,7 +65,8 @@ def show(result: Any, *, best: int = 5) -> None:  # noqa: ANN401 - a Dissection,
     if summary["dead"] or summary["silent"]:
         line(f"  {summary['dead']:,} dead, {summary['silent']:,} silent (mostly at their floor)")
     if result.skipped:
-        line(f"  {len(result.skipped):,} images could not be read: {', '.join(result.skipped[:3])}")
+        images = "image" if len(result.skipped) == 1 else "images"
+        line(f"  {len(result.skipped):,} {images} could not be read: {', '.join(result.skipped[:3])}")
     table = result.table().sort_values(["iou", "unit"], ascending=[False, True]).head(best)
     rows = [("unit", "concept", "category", "IoU")]
     rows += [

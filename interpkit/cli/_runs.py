@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overw
     there = result_folders(folder)
     _check_place(folder, there)
     results = [] if overwrite else [load(one) for one in there]
-    other = [one for one in results if one.provenance.fingerprint != fingerprint]
+    other = [one for one in results if not one.provenance.is_of(fingerprint)]
     if other:
         raise ResultError(
             f"{folder} holds another run ({other[0].provenance.command}); choose another --out, or --overwrite it"
@@ -74,20 +74,46 @@ def _check_place(folder: Path, there: Sequence[Path]) -> None:
         raise ResultError(f"{folder} holds no run, but {strange[0]}, so it is left alone; choose another --out")
 
 
-def check_writable(folder: Path) -> None:
-    """Find out before the long run, not after it, whether the folder can be written.
+def check_folders(layers: Sequence[str]) -> None:
+    """Stop at layers whose names give the same folder name.
 
     Raises
     ------
     ResultError
-        If it cannot.
+        Naming the two.
     """
+    seen: dict[str, str] = {}
+    for layer in layers:
+        other = seen.setdefault(safe(layer), layer)
+        if other != layer:
+            raise ResultError(
+                f"layers {other!r} and {layer!r} would share the folder {safe(layer)}; ask for one at a time"
+            )
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """The folder of a run, found to be writable before the long run and not after it; gone again if nothing came of it.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ResultError(f"cannot write into {folder}: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        for made in new:
+            with suppress(OSError):
+                made.rmdir()
+        raise
 
 
 def store(results: Mapping[str, Any], folder: Path) -> None:

@@ -24,6 +24,14 @@ def remark(text: str, *, quiet: bool = False) -> None:
         sys.stderr.write(f"{text}\n")
 
 
+def say_input(loaded: Any, *, quiet: bool) -> None:  # noqa: ANN401 - a LoadedModel, whose type needs torch
+    """What the user has to know of a loaded model, and what its input is taken to be."""
+    for note in loaded.notes:
+        remark(note, quiet=quiet)
+    height, width = loaded.preprocessing.size
+    remark(f"input {height} x {width}, {loaded.preprocessing.record}", quiet=quiet)
+
+
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows as lines with aligned columns; columns of numbers to the right.
 

@@ -64,6 +64,7 @@ def place(probe: Probe, labels: LabelSet, *, align: Align, seed: int, skip_bad: 
                 )
         return {layer: Placement(f.centre, f.stride) for layer, f in fields.items() if not isinstance(f, str)}
     images = _some_images(probe, labels, seed=seed, skip_bad=skip_bad)
+    receptive_fields(probe.loaded, probe.layers)  # all in one pass; each layer's is then found in the cache
     return {layer: effective_placement(probe, layer, images) for layer in probe.layers}
 
 

@@ -176,8 +176,8 @@ def _announce(labels: LabelSet, feeding: Feeding, where: str, *, passes: int) ->
     """One line before a long run: how it is fed, how long it will take, where the maps go."""
     seconds = passes * len(labels) * feeding.milliseconds / 1e3
     _LOG.info(
-        "%s images, about %s: batch %d %s, %.1f ms an image, %d threads; maps kept: %s",
-        f"{len(labels):,}",
+        "%s, about %s: batch %d %s, %.1f ms an image, threads: %d; maps kept: %s",
+        f"{len(labels):,} image{'' if len(labels) == 1 else 's'}",
         f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s",
         feeding.batch_size,
         feeding.memory_format,

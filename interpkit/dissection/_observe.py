@@ -56,7 +56,10 @@ def observe(
     statistics: dict[str, tuple[UpperQuantile, LargestPeaks]] = {}
     for layer, (units, h, w) in probe.shapes().items():
         total = len(labels) * h * w
-        statistics[layer] = (UpperQuantile(units, total, quantile=quantile), LargestPeaks(units, k=top))
+        statistics[layer] = (
+            UpperQuantile(units, total, quantile=quantile),
+            LargestPeaks(units, k=min(top, len(labels))),
+        )
     for batch in feeder.batches():
         maps = forward(probe, batch)
         for layer, (quantiles, peaks) in statistics.items():

@@ -19,7 +19,7 @@ class _Part:
     """The labels of one category of image ``row``: layers (L, sh, sw) and whole-image labels, rows of the concepts."""
 
     row: int
-    layers: npt.NDArray[np.int16]
+    layers: npt.NDArray[np.integer]
     whole: npt.NDArray[np.int32]
 
 
@@ -50,9 +50,10 @@ class Partners:
                 self._pool[g].append(self._part(row, own, g))
 
     def _part(self, row: int, labels: ImageLabels, g: int) -> _Part:
-        layers = [np.where(self._category[layer] == g, layer, -1).astype(np.int16) for layer in labels.layers]
-        layers = [layer for layer in layers if (layer >= 0).any()]
-        stacked = np.stack(layers) if layers else np.zeros((0, *labels.layers.shape[1:]), np.int16)
+        small = np.int16 if self._concepts < 2**15 else np.int32
+        layers = [np.where(self._category[layer] == g, layer, -1) for layer in labels.layers]
+        layers = [layer.astype(small) for layer in layers if (layer >= 0).any()]
+        stacked = np.stack(layers) if layers else np.zeros((0, *labels.layers.shape[1:]), small)
         whole = labels.whole[self._category[labels.whole] == g]
         return _Part(row, stacked, whole.astype(np.int32))
 

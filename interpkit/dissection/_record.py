@@ -94,7 +94,8 @@ def planned_fingerprint(probe: Probe, labels: LabelSet, arguments: Mapping[str, 
 
 
 def _options(probe: Probe, deciding: Mapping[str, Any]) -> dict[str, Any]:
-    return {"layers": list(probe.layers), **deciding}
+    reshaped = {} if probe.reshape is None else {"reshape": getattr(probe.reshape, "__qualname__", "reshape")}
+    return {"layers": list(probe.layers), **deciding, **reshaped}
 
 
 def _preprocessing(probe: Probe) -> dict[str, Any]:
@@ -119,10 +120,10 @@ def command_line(
 ) -> str:
     """The command that repeats a run, bit for bit: what was asked for, with the feeding that was found.
 
-    For a network that exists in Python alone, the call in Python.
+    For a network, preprocessing, reshape or selection of images that exists in Python alone, the call in Python.
     """
     found = {"batch_size": feeding.batch_size, "memory_format": feeding.memory_format, "threads": feeding.threads}
-    if probe.loaded.form == "module":
+    if probe.scripted or not labels.whole:
         asked = {name: value for name, value in {**options, **found}.items() if value != defaults[name]}
         keywords = "".join(f", {name}={value!r}" for name, value in asked.items())
         verb = "dissect" if len(probe.layers) == 1 else "dissect_layers"

@@ -60,7 +60,7 @@ def receptive_fields(model: LoadedModel, layers: Sequence[str], *, cache: Path |
     UnknownNameError
         If a layer does not exist, does not run, or runs several times and none was named.
     """
-    file = (cache or _user_cache()) / "fields" / f"{_key(model)}.json"
+    file = (cache or _user_cache()) / "_fields" / f"{_key(model)}.json"
     known = _read(file)
     found = {name: find(name, model.module) for name in layers}
     missing = {name: address for name, address in found.items() if name not in known}

@@ -106,6 +106,11 @@ class LabelSet:
         """N, the number of images."""
         return len(self._rows)
 
+    @property
+    def whole(self) -> bool:
+        """Whether this is all of the set, not a selection."""
+        return len(self) == len(self._contents.images)
+
     def __repr__(self) -> str:
         """Name, layout and sizes."""
         held = f"{len(self.concepts)} concepts" if self.grid else "no label maps"
@@ -153,10 +158,7 @@ class LabelSet:
     def sha(self) -> str:
         """SHA-256 over the tables' bytes and over path and size of every listed file, computed at first use.
 
-        Raises
-        ------
-        LabelSetError
-            If a listed file is missing.
+        A file that is missing counts as such.
         """
         digest = hashlib.sha256()
         digest.update(
@@ -171,7 +173,7 @@ class LabelSet:
                 try:
                     size = file.stat().st_size
                 except OSError:
-                    raise ImageError(f"{self._place(i)} lists {file}, which is missing") from None
+                    size = -1  # missing: named when it is read, or left out by skip_bad
                 digest.update(f"{file.relative_to(self.root).as_posix()}\0{size}\0".encode())
         return digest.hexdigest()
 

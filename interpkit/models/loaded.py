@@ -1,6 +1,7 @@
 """A network ready to be looked into, with what is known of it."""
 
 import hashlib
+import inspect
 import re
 from dataclasses import dataclass
 
@@ -65,8 +66,14 @@ class Built:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Hash (sha256) the class name and the names, types, shapes and bytes of parameters and buffers, in order."""
+    """SHA-256 over a network's structure and weights.
+
+    Parameters and buffers count with names, types, shapes and bytes, in order; what they do not tell (strides, padding,
+    activations) with the module's own description and, for a class that no library ships, its source.
+    """
     digest = hashlib.sha256(type(module).__qualname__.encode())
+    digest.update(re.sub(r" at 0x[0-9a-f]+", "", repr(module)).encode())
+    digest.update(_own_source(type(module)).encode())
     for name, tensor in module.state_dict().items():
         if not isinstance(tensor, torch.Tensor):
             continue
@@ -74,6 +81,16 @@ def fingerprint(module: nn.Module) -> str:
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _own_source(kind: type) -> str:
+    """The source of a user's class, whose ``forward`` may change under the same name; '' for a library's."""
+    if kind.__module__.partition(".")[0] in {"torch", "torchvision", "timm", "efficientnet_lite_pytorch"}:
+        return ""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return ""
 
 
 def short_name(text: str) -> str:

@@ -57,6 +57,8 @@ class Probe:
         if preprocessing is not None:
             loaded = replace(loaded, preprocessing=preprocessing)
         self.loaded = loaded
+        # What no command line can say: a run with it is repeated from Python.
+        self.scripted = loaded.form == "module" or preprocessing is not None or reshape is not None
         self.model = loaded.module
         self.preprocessing = loaded.preprocessing
         self.device = _device(device, loaded)

@@ -12,8 +12,8 @@ class Chance:
     """Each unit's best concept a category when its masks are scored against other images' labels.
 
     For every image and every category annotated in it, the labels are those of another image in which the category
-    is annotated too. Masks keep their sizes and places, concepts their areas; only the pairing is broken. What passes
-    a threshold then passes it by luck.
+    is annotated too. Masks keep their sizes and places, label maps their shapes; only the pairing is broken. What
+    passes a threshold then passes it by luck. It is one draw: another seed gives a somewhat different count.
 
     Attributes
     ----------

@@ -27,8 +27,6 @@ def check_fit(result: "Dissection") -> None:
         "top.image": (result.top.image, (units, *k)),
         "top.peak": (result.top.peak, (units, *k)),
         "top.maps": (result.top.maps, (units, *k, *result.map_size)),
-        **({} if result.chance is None else {"chance.concept": (result.chance.concept, (units, columns - 1))}),
-        **({} if result.chance is None else {"chance.iou": (result.chance.iou, (units, columns - 1))}),
         **{f"score.{name}": (score, (units, concepts)) for name, score in {"iou": result.iou, **result.scores}.items()},
     }
     if result.chance is not None:

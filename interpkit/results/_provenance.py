@@ -55,9 +55,17 @@ class Provenance:
     @property
     def fingerprint(self) -> str:
         """Hash of everything that decides the result; equal for the same run asked for again."""
+        return self._fingerprint(self.options)
+
+    def is_of(self, planned: str) -> bool:
+        """Whether a run with this fingerprint would give this result: as asked for, or as it was fed in the end."""
+        fed = {"batch_size": self.batch_size, "memory_format": self.memory_format, "threads": self.threads}
+        return planned in {self.fingerprint, self._fingerprint({**self.options, **fed})}
+
+    def _fingerprint(self, options: Mapping[str, Any]) -> str:
         return fingerprint(
             self.verb,
-            options=self.options,
+            options=options,
             model_sha=self.model_sha,
             labels_sha=self.labels_sha,
             preprocessing=self.preprocessing,
