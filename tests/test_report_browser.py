@@ -1,0 +1,158 @@
+"""The page in a browser: what its script counts, sorts and hides, and that it fits a narrow screen."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_pages import detecting, many_units, three_layers, unlabelled
+
+from interpkit.report import build
+from interpkit.results import Dissection, save
+
+Ask = Callable[..., Any]
+# The answer is written into the page, which the browser then prints.
+HOOK = """<script>addEventListener("load", () => setTimeout(() => {
+  let said;
+  try { said = (() => { %s })(); } catch (error) { said = {error: String(error)}; }
+  document.body.innerHTML = "";
+  document.body.append(Object.assign(document.createElement("pre"), {id: "said", textContent: JSON.stringify(said)}));
+}, 50))</script>"""
+ERRORS = '<head><script>window.errors=[];addEventListener("error",(e)=>errors.push(e.message))</script>'
+
+
+@pytest.fixture
+def ask(chromium: Path, tmp_path: Path) -> Ask:
+    """Ask a page for a value: ``ask(results, script, at="#...")``."""
+
+    def value(results: list[Dissection], script: str, *, at: str = "") -> Any:  # noqa: ANN401
+        run = tmp_path / "run"
+        if not run.exists():
+            for i, result in enumerate(results):
+                save(result, run / f"layer{i}")
+            build(run)
+        page = (run / "index.html").read_text().replace("<head>", ERRORS).replace("</body>", HOOK % script + "</body>")
+        (run / "asked.html").write_text(page)
+        address = (run / "asked.html").as_uri() + at
+        return _said(chromium, address, profile=tmp_path / "profile")
+
+    return value
+
+
+def _said(chromium: Path, address: str, *, profile: Path) -> Any:  # noqa: ANN401
+    quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+    # One page may look into another in a frame only where files may read files.
+    free = ["--allow-file-access-from-files", "--window-size=1400,900", "--virtual-time-budget=2000"]
+    command = [str(chromium), *quiet.split(), f"--user-data-dir={profile}", *free]
+    run = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True)
+    said = run.stdout.partition('<pre id="said">')[2].partition("</pre>")[0]
+    assert said, run.stdout[-500:] + run.stderr[-500:]
+    return json.loads(unescape(said))
+
+
+RECOUNT = """
+const out = {};
+for (const one of document.querySelectorAll("[data-out]")) out[one.dataset.out] = one.textContent;
+return {...out, errors};
+"""
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.011, 0.04, 0.1, 0.2])
+def test_moving_the_threshold_counts_as_the_result_does(ask: Ask, threshold: float) -> None:
+    result = detecting()
+    said = ask([result], RECOUNT, at=f"#threshold={threshold}")
+    made = replace(result.provenance, options={**result.provenance.options, "iou": threshold})
+    want = replace(result, provenance=made).summary()
+    assert said["errors"] == []
+    assert said["detectors"] == str(want["detectors"])
+    assert said["top"] == str(want["unique_detectors_top_label"])
+    assert said["every"] == str(want["unique_detectors_every_category"])
+    for place, value in enumerate(want["by_category"].values()):
+        keys = ("detectors", "unique_top_label", "unique_every_category")
+        assert said[f"by-{place}"] == " / ".join(str(value[key]) for key in keys)
+    if want["chance"]:
+        assert said["chance"] == str(want["chance"]["detectors"])
+
+
+ORDER = """
+const units = (at) => [...document.querySelectorAll(at)].filter((one) => !one.hidden).map((one) => Number(one.dataset.u));
+const press = (i) => document.querySelectorAll("table.units thead th")[i].querySelector("button").click();
+const finder = document.querySelector(".finder");
+const set = (name, value) => {
+  const one = finder.elements[name];
+  one[one.type === "checkbox" ? "checked" : "value"] = value;
+  one.dispatchEvent(new Event("input", {bubbles: true}));
+};
+const state = () => ({rows: units("tr[data-u]"), cards: units("article"), said: finder.querySelector("output").textContent,
+  sorted: [...document.querySelectorAll("th[aria-sort]")].map((th) => [th.textContent, th.getAttribute("aria-sort")]),
+  sheets: [...document.querySelectorAll(".sheet")].map((sheet) => [sheet.hidden, sheet.children.length])});
+"""
+
+
+def test_sorting_moves_rows_and_cards_together(ask: Ask) -> None:
+    result = many_units()
+    said = ask([result], ORDER + "press(0); const up = state(); press(0); return {up, down: state(), errors};")
+    units = list(range(result.units))
+    assert said["errors"] == []
+    assert said["up"]["rows"] == said["up"]["cards"] == units
+    assert said["down"]["rows"] == said["down"]["cards"] == units[::-1]
+    assert said["down"]["sorted"] == [["unit", "descending"]]
+    assert [n for _, n in said["up"]["sheets"]] == [24, result.units - 24]
+
+
+def test_filters_hide_rows_cards_and_empty_sheets(ask: Ask) -> None:
+    result = many_units()
+    table = result.table()
+    script = """set("detectors", true); const sure = state(); set("detectors", false);
+    set("what", "g1"); const object = state(); set("what", ""); set("words", "7"); const seven = state();
+    set("words", "DOG"); const dog = state(); set("words", "nothing of the kind"); return {sure, object, seven, dog, none: state()};"""
+    said = ask([result], ORDER + script)
+    assert sorted(said["sure"]["rows"]) == table.index[table["detector"]].tolist()
+    assert sorted(said["object"]["cards"]) == table.index[table["category"] == "object"].tolist()
+    assert said["seven"]["rows"] == said["seven"]["cards"] == [7]
+    assert said["seven"]["said"] == f"1 of {result.units} units"
+    named = table[["concept", *(f"{c}_concept" for c in result.categories)]].eq("dog").any(axis=1)
+    assert sorted(said["dog"]["rows"]) == table.index[named].tolist()
+    assert said["none"]["cards"] == []
+    assert all(hidden for hidden, _ in said["none"]["sheets"])
+
+
+LAYERS = """return {open: [...document.querySelectorAll(".layer")].map((one) => !one.hidden),
+current: [...document.querySelectorAll(".switch a")].map((one) => one.getAttribute("aria-current")), errors};"""
+
+
+@pytest.mark.parametrize(("at", "place"), [("", 0), ("#layer-1", 1), ("#unit-2-5", 2), ("#no-such", 0), ("#%", 0)])
+def test_one_layer_is_open_and_a_link_opens_its_own(ask: Ask, at: str, place: int) -> None:
+    said = ask(three_layers(), LAYERS, at=at)
+    assert said["errors"] == []
+    assert said["open"] == [i == place for i in range(3)]
+    assert said["current"] == ["true" if i == place else None for i in range(3)]
+
+
+def test_further_crops_come_with_an_outline(ask: Ask) -> None:
+    script = """const details = document.querySelector("article details"); details.open = true;
+    details.dispatchEvent(new Event("toggle")); const svg = details.querySelector("svg");
+    return {templates: details.querySelectorAll("template").length, images: details.querySelectorAll("img").length,
+    paths: [...svg.querySelectorAll("path")].map((path) => path.getAttribute("d"))};"""
+    said = ask([detecting()], script)
+    assert said == {"templates": 0, "images": 2, "paths": ["M-9-9H25V25H-9zM0 0v1h2v-1z", "M0 0v1h2v-1z"]}
+
+
+@pytest.mark.parametrize("made", [lambda: [detecting()], three_layers, lambda: [unlabelled()]])
+def test_nothing_is_wider_than_a_narrow_screen(
+    ask: Ask, chromium: Path, tmp_path: Path, made: Callable[[], list[Dissection]]
+) -> None:
+    ask(made(), "return 1;")
+    inner = (tmp_path / "run" / "index.html").as_uri()
+    frame = f'<iframe style="width:420px;height:900px;border:0" src="{inner}"></iframe>'
+    root = "document.querySelector('iframe').contentDocument.documentElement"
+    script = f"const page = {root}; return [page.scrollWidth, page.clientWidth];"
+    (tmp_path / "frame.html").write_text(f"<body>{frame}{HOOK % script}</body>")
+    # No headless window is narrower than 500 pixels; a frame is.
+    wide, screen = _said(chromium, (tmp_path / "frame.html").as_uri(), profile=tmp_path / "profile")
+    assert screen == 420
+    assert wide <= screen
