@@ -11,7 +11,7 @@ from interpkit.labels import ImageLabels, LabelSet
 Ints = npt.NDArray[np.int64]
 
 # Label sets are often sorted, so that neighbours look alike; partners come from a pool as wide as this.
-POOL = 256
+POOL = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,27 +57,23 @@ class Partners:
         whole = labels.whole[self._category[labels.whole] == g]
         return _Part(row, stacked, whole.astype(np.int32))
 
-    def beside(self, row: int, own: ImageLabels) -> tuple[ImageLabels, npt.NDArray[np.bool_]]:
-        """Image ``row``'s labels and, as concepts C, C + 1, ..., those of its partners.
+    def of(self, row: int, own: ImageLabels) -> ImageLabels:
+        """The labels of image ``row``'s partners, one a category annotated in ``own``.
 
-        Returns
-        -------
-        The labels together; (G,) the categories for which there was a partner.
+        ``annotated`` says for which categories there was a partner.
         """
-        layers, whole = [own.layers], [own.whole]
         found = np.zeros(len(own.annotated), np.bool_)
+        parts = []
         for g in np.flatnonzero(own.annotated).tolist():
             partner = self._exchange(row, own, g)
             if partner is not None:
                 found[g] = True
-                layers.append(np.where(partner.layers >= 0, partner.layers.astype(np.int32) + self._concepts, -1))
-                whole.append(partner.whole + self._concepts)
-        together = ImageLabels(
-            layers=np.concatenate([part for part in layers if len(part)] or [own.layers]),
-            whole=np.concatenate(whole),
-            annotated=own.annotated,
+                parts.append(partner)
+        return ImageLabels(
+            layers=np.concatenate([own.layers[:0], *(part.layers for part in parts)]),
+            whole=np.concatenate([own.whole[:0], *(part.whole for part in parts)]),
+            annotated=found,
         )
-        return together, found
 
     def _exchange(self, row: int, own: ImageLabels, g: int) -> _Part | None:
         pool = self._pool[g]

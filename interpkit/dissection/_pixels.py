@@ -20,7 +20,7 @@ class LabelledPixels:
     Attributes
     ----------
     combination
-        (P + 1,) the combination of each pixel of the label grid; the last entry stands for "no pixel".
+        (P,) the combination of each pixel of the label grid.
     concepts
         (K,) rows of the concepts that occur, rising.
     member
@@ -29,19 +29,16 @@ class LabelledPixels:
         (K,) pixels labelled with each concept.
     annotated
         (G,) bool, the categories annotated here.
-    partnered
-        (G,) bool, the categories for which the labels of a partner stand beside.
     """
 
     combination: Ints
     concepts: Ints
-    member: npt.NDArray[np.float64]
+    member: npt.NDArray[np.float32]
     truth: Ints
     annotated: npt.NDArray[np.bool_]
-    partnered: npt.NDArray[np.bool_]
 
 
-def fold(labels: ImageLabels, *, pixels: int, partnered: npt.NDArray[np.bool_] | None = None) -> LabelledPixels:
+def fold(labels: ImageLabels, *, pixels: int) -> LabelledPixels:
     """Fold the label maps of an image of ``pixels`` label pixels into combinations."""
     code = np.zeros(pixels, np.int64)
     table = np.zeros((1, 0), np.int64)  # (Q, maps so far): the concept rows of each combination, -1 none
@@ -54,12 +51,11 @@ def fold(labels: ImageLabels, *, pixels: int, partnered: npt.NDArray[np.bool_] |
     member = (table[:, :, None] == concepts).any(1) | np.isin(concepts, labels.whole)
     sizes = np.bincount(code, minlength=len(table))
     return LabelledPixels(
-        combination=np.append(code, 0),
+        combination=code,
         concepts=concepts,
-        member=member.astype(np.float64),
+        member=member.astype(np.float32),
         truth=(sizes @ member).astype(np.int64),
         annotated=labels.annotated,
-        partnered=np.zeros_like(labels.annotated) if partnered is None else partnered,
     )
 
 
@@ -69,17 +65,44 @@ def _compact(values: Ints) -> tuple[Ints, Ints]:
     return np.flatnonzero(present), (np.cumsum(present) - 1)[values]
 
 
-def count(squares: Squares, resampler: Resampler, labelled: LabelledPixels) -> tuple[Ints, Ints, Ints]:
-    """Pixels where a unit is on, per concept and in all.
+@dataclass(frozen=True, eq=False)
+class OnPixels:
+    """Every label pixel on which a unit of one image is on.
 
-    Returns
-    -------
-    (F,) units that are on somewhere, rising; (F, K) pixels on and labelled, K as in ``labelled.concepts``;
-    (F,) pixels on.
+    Attributes
+    ----------
+    units
+        (F,) units that are on somewhere, rising.
+    area
+        (F,) on how many pixels.
+    owner, pixel
+        (Z,) position in ``units`` and flat label pixel, of every pair of a unit and a pixel it is on at.
     """
-    units, local = np.unique(squares.unit, return_inverse=True)
+
+    units: Ints
+    area: Ints
+    owner: Ints
+    pixel: Ints
+
+
+def on_pixels(squares: Squares, resampler: Resampler) -> OnPixels:
+    """The pixels of all masks of an image."""
+    starts = np.flatnonzero(np.diff(squares.unit, prepend=-1))
+    inside = np.count_nonzero(squares.on, axis=1)
+    area = np.add.reduceat(inside, starts) if len(starts) else inside
+    there = area > 0
+    return OnPixels(
+        units=squares.unit[starts][there],
+        area=area[there],
+        owner=np.repeat(np.arange(there.sum()), area[there]),
+        pixel=resampler.pixel[squares.place][squares.on],
+    )
+
+
+def count(on: OnPixels, labelled: LabelledPixels) -> Ints:
+    """(F, K) pixels on which a unit is on and a concept is labelled, K as in ``labelled.concepts``."""
     size = len(labelled.member)
-    combinations = labelled.combination[resampler.pixel][squares.place][squares.on]
-    owner = np.repeat(local * size, squares.on.sum(1))
-    shared = np.bincount(owner + combinations, minlength=len(units) * size).reshape(len(units), size)
-    return units, (shared @ labelled.member).astype(np.int64), shared.sum(1)
+    shared = np.bincount(on.owner * size + labelled.combination[on.pixel], minlength=len(on.units) * size)
+    # float32 is exact: no count exceeds the label grid's pixels, far below 2^24.
+    joint = shared.reshape(len(on.units), size).astype(np.float32) @ labelled.member
+    return joint.astype(np.int64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from interpkit.counts import BLOCKS, BlockCounts, Counts
 from interpkit.dissection._observe import Observed, Progress
 from interpkit.dissection._partners import Partners
-from interpkit.dissection._pixels import LabelledPixels, count, fold
+from interpkit.dissection._pixels import LabelledPixels, OnPixels, count, fold, on_pixels
 from interpkit.feeding import ahead
 from interpkit.geometry import Resampler
 from interpkit.labels import ImageLabels, LabelSet
@@ -44,21 +44,29 @@ class _Shown:
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """An image to be counted: its maps per layer, its labels with its partners', and which categories have one."""
+    """An image to be counted: its maps per layer, its labels, and its partners'."""
 
     row: int
     maps: dict[str, Floats]
-    labels: ImageLabels
-    partnered: Bools
+    own: ImageLabels
+    partners: ImageLabels
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """The label maps of an image and of its partners, folded."""
+
+    own: LabelledPixels
+    partners: LabelledPixels
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What one image adds to one layer: units (F,), joint (F, K), area (F,) and the top images it is."""
+    """What one image adds to one layer: pixels on, with own (F, K) and with partners' labels, and top images it is."""
 
-    units: Ints
+    on: OnPixels
     joint: Ints
-    area: Ints
+    luck: Ints
     shown: list[_Shown]
 
 
@@ -72,15 +80,13 @@ class _Sums:
         self.active = np.zeros((blocks, units, categories + 1), np.int64)
         self.pixels = np.zeros((blocks, categories + 1), np.int64)
 
-    def add(
-        self, block: int, found: _Found, *, concepts: Ints, joint: Ints, truth: Ints, annotated: Bools, pixels: int
-    ) -> None:
-        """Add an image of ``pixels`` label pixels: concepts (K,), joint (F, K), truth (K,), annotated (G,)."""
-        counted = np.append(annotated, True)
-        self.on[block][np.ix_(found.units, concepts)] += joint.astype(self.on.dtype)
-        self.truth[block][concepts] += truth
-        self.active[block][found.units] += found.area[:, None] * counted
-        self.pixels[block] += counted * pixels
+    def add(self, block: int, on: OnPixels, labelled: LabelledPixels, *, joint: Ints) -> None:
+        """Add an image to a block; ``joint`` (F, K) are the pixels on that carry each concept."""
+        counted = np.append(labelled.annotated, True)
+        self.on[block][np.ix_(on.units, labelled.concepts)] += joint.astype(self.on.dtype)
+        self.truth[block][labelled.concepts] += labelled.truth
+        self.active[block][on.units] += on.area[:, None] * counted
+        self.pixels[block] += counted * len(labelled.combination)
 
     def counts(self, category: Ints) -> BlockCounts:
         """The counts so far, of concepts of category (C,)."""
@@ -138,34 +144,20 @@ class Tally:
         for unit, slot in np.argwhere(observed.peaks.image >= 0).tolist():
             self._slots[int(observed.peaks.image[unit, slot])].append((unit, slot))
 
-    def find(self, row: int, maps: Floats, labelled: LabelledPixels) -> _Found:
+    def find(self, row: int, maps: Floats, labelled: _Labelled) -> _Found:
         """What image ``row`` with maps (U, h, w) adds; changes nothing, so images may be looked at in parallel."""
         squares = self._resampler.squares(maps, self._observed.thresholds, strict=self._observed.silent)
-        units, joint, area = count(squares, self._resampler, labelled)
+        on = on_pixels(squares, self._resampler)
         shown = [
             _Shown(unit, slot, maps[unit], self._resampler.outline(squares, unit))
             for unit, slot in self._slots.get(row, [])
         ]
-        return _Found(units, joint, area, shown)
+        return _Found(on, count(on, labelled.own), count(on, labelled.partners), shown)
 
-    def add(self, found: _Found, labelled: LabelledPixels, *, block: int) -> None:
-        """Add what was found on an image of a block; concepts from C on are its partners'."""
-        first = len(self.category)
-        own = int(np.searchsorted(labelled.concepts, first))
-        pixels = len(labelled.combination) - 1
-        for sums, at, where, offset, annotated in [
-            (self._sums, block, slice(0, own), 0, labelled.annotated),
-            (self._luck, 0, slice(own, None), first, labelled.partnered),
-        ]:
-            sums.add(
-                at,
-                found,
-                concepts=labelled.concepts[where] - offset,
-                joint=found.joint[:, where],
-                truth=labelled.truth[where],
-                annotated=annotated,
-                pixels=pixels,
-            )
+    def add(self, found: _Found, labelled: _Labelled, *, block: int) -> None:
+        """Add what was found on an image of a block."""
+        self._sums.add(block, found.on, labelled.own, joint=found.joint)
+        self._luck.add(0, found.on, labelled.partners, joint=found.luck)
         for shown in found.shown:
             self.maps[shown.unit, shown.slot] = shown.map
             self.outlines[shown.unit][shown.slot] = shown.outline
@@ -201,16 +193,16 @@ def tally(
     def read(row: int) -> ImageLabels:
         return labels.labels(row) if labels.grid else _unlabelled(grid)
 
-    def look(item: _Item) -> tuple[LabelledPixels, dict[str, _Found]]:
-        labelled = fold(item.labels, pixels=pixels, partnered=item.partnered)
+    def look(item: _Item) -> tuple[_Labelled, dict[str, _Found]]:
+        labelled = _Labelled(fold(item.own, pixels=pixels), fold(item.partners, pixels=pixels))
         return labelled, {name: tallies[name].find(item.row, maps, labelled) for name, maps in item.maps.items()}
 
     def items() -> Iterator[_Item]:
         # Partners depend on the images before, so they are handed out here, in order, whoever reads and counts.
         read_labels = ahead(read, rows.tolist(), workers=1, window=4 * workers)
-        for (row, maps), own in zip(_images(batches, rows), read_labels, strict=True):
-            together, partnered = partners.beside(row, own.result())
-            yield _Item(row, maps, together, partnered)
+        for (row, maps), future in zip(_images(batches, rows), read_labels, strict=True):
+            own = future.result()
+            yield _Item(row, maps, own, partners.of(row, own))
 
     names = labels.images["image"].to_numpy()
     todo = ahead(look, items(), workers=workers, window=4 * workers)

@@ -36,11 +36,6 @@ class Axis:
     pixel: Ints
     weight: Floats
 
-    def span(self, stretches: Ints) -> tuple[int, int]:
-        """The label pixels, first and past the last, that occupied stretches reach over."""
-        pixels = self.pixel[[stretches.min(), stretches.max()]]
-        return int(pixels[0, 0]), int(pixels[1].max()) + 1
-
 
 def cut_axis(positions: npt.NDArray[np.float64], cells: int) -> Axis:
     """Cut an axis whose label pixels are read at ``positions`` (sh,), rising, on a map of ``cells`` cells."""
@@ -99,6 +94,9 @@ class Resampler:
         flat = down[:, None, :, None] * grid[1] + across[None, :, None, :]
         exists = (down >= 0)[:, None, :, None] & (across >= 0)[None, :, None, :]
         self.pixel: Ints = np.where(exists, flat, -1).reshape(len(down) * len(across), -1)
+        # First label pixel of each stretch and the one past its last, for cutting masks out.
+        self._top, self._bottom = down[:, 0].tolist(), (down.max(1) + 1).tolist()
+        self._left, self._right = across[:, 0].tolist(), (across.max(1) + 1).tolist()
         self._occupied = np.outer((down >= 0).any(1), (across >= 0).any(1))
 
     def squares(self, maps: Floats, thresholds: Floats, *, strict: Bools) -> Squares:
@@ -151,8 +149,8 @@ class Resampler:
         if low == high:
             return ""
         i, j = np.divmod(squares.place[low:high], len(self._columns.before))
-        top, bottom = self._rows.span(i)
-        left, right = self._columns.span(j)
+        top, bottom = self._top[i[0]], self._bottom[i[-1]]  # squares come row by row
+        left, right = self._left[j.min()], self._right[j.max()]
         return outline(self.mask(squares, unit)[top:bottom, left:right], offset=(left, top))
 
 
@@ -169,7 +167,8 @@ def outline(mask: npt.NDArray[np.uint8], *, offset: tuple[int, int] = (0, 0)) ->
     """
     # Contours run through pixel centres. On the doubled mask every pixel has its own left and right column, so a
     # contour coordinate c belongs to the pixel edge ceil(c / 2), for outer contours and for holes.
-    doubled = mask.repeat(2, 0).repeat(2, 1)
+    rows, columns = mask.shape
+    doubled = cv2.resize(mask, (2 * columns, 2 * rows), interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     left, top = offset
     return "".join(_subpath(((contour[:, 0] + 1) // 2 + (left, top)).tolist()) for contour in contours)

@@ -37,7 +37,8 @@ def build(run: str | Path, *, single_file: bool = False) -> Path:
     folder = Path(run)
     results = load_run(folder)
     where = folder.parent if result_folders(folder) == [folder] else folder
-    page = Page(folder=folder, results=where, single_file=single_file, environment=_environment())
+    layers = tuple(dict.fromkeys(result.layer for result in results))
+    page = Page(folder=folder, results=where, layers=layers, single_file=single_file, environment=_environment())
     path = folder / PAGE
     part = path.with_name(f".{PAGE}.{os.getpid()}")
     try:
@@ -65,11 +66,10 @@ def _document(results: Sequence[Any], page: Page) -> str:
     offers.sort(key=lambda offer: offer.order)
     first = min(offer.order for offer in offers if offer.scope == "layer")
     for_run = [offer for offer in offers if offer.scope == "run"]
-    layers = list(dict.fromkeys(result.layer for result in results))
     for_layers = [offer for offer in offers if offer.scope == "layer"]
     parts = [
         (layer, _rendered(for_layers, [result for result in results if result.layer == layer], page))
-        for layer in layers
+        for layer in page.layers
     ]
     values = {
         "results": results,

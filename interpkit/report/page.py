@@ -45,12 +45,15 @@ class Page:
     results
         The folder that holds the results' folders and their pictures: ``folder``, or its parent for the page of one
         result alone.
+    layers
+        The layers of the run in their order; a layer's place in it is part of its units' anchors.
     single_file
         Pictures are embedded instead of referenced.
     """
 
     folder: Path
     results: Path
+    layers: tuple[str, ...]
     single_file: bool
     environment: Environment
     pictures: dict[str, Picture] = field(default_factory=dict)
@@ -64,6 +67,10 @@ class Page:
         if name not in self.pictures:
             self.pictures[name] = self._read(name)
         return self.pictures[name]
+
+    def place(self, layer: str) -> int:
+        """Place of a layer among those of the run."""
+        return self.layers.index(layer)
 
     def address(self, path: Path) -> str:
         """``path``, a file of the run, relative to the page."""

@@ -149,7 +149,7 @@
     tabs.forEach((tab, i) => (i === which ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current")));
   };
   const follow = () => {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     if (hash.startsWith("threshold=")) figures.forEach((set) => set(Number(hash.slice(10))));
     const target = hash && document.getElementById(hash);
     const which = target ? panels.findIndex((panel) => panel.contains(target)) : -1;
