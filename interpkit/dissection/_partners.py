@@ -45,17 +45,28 @@ class Partners:
         self._rng = np.random.default_rng(seed)
         self._pool: dict[int, list[_Part]] = defaultdict(list)
         for row in self._rng.permutation(rows)[: POOL if labels.grid else 0].tolist():
-            own = labels.labels(row)
-            for g in np.flatnonzero(own.annotated).tolist():
-                self._pool[g].append(self._part(row, own, g))
+            for g, part in self._parts(row, labels.labels(row)).items():
+                self._pool[g].append(part)
 
-    def _part(self, row: int, labels: ImageLabels, g: int) -> _Part:
+    def _parts(self, row: int, labels: ImageLabels) -> dict[int, _Part]:
+        """The labels of each annotated category by itself."""
         small = np.int16 if self._concepts < 2**15 else np.int32
-        layers = [np.where(self._category[layer] == g, layer, -1) for layer in labels.layers]
-        layers = [layer.astype(small) for layer in layers if (layer >= 0).any()]
-        stacked = np.stack(layers) if layers else np.zeros((0, *labels.layers.shape[1:]), small)
-        whole = labels.whole[self._category[labels.whole] == g]
-        return _Part(row, stacked, whole.astype(np.int32))
+        layers: dict[int, list[npt.NDArray[np.integer]]] = defaultdict(list)
+        for layer in labels.layers:
+            category = self._category[layer]
+            held = np.flatnonzero(np.bincount(category.ravel() + 1)[1:])
+            for g in held.tolist():
+                alone = layer if len(held) == 1 else np.where(category == g, layer, -1)
+                layers[g].append(alone.astype(small))
+        none = np.zeros((0, *labels.layers.shape[1:]), small)
+        return {
+            g: _Part(
+                row,
+                np.stack(layers[g]) if g in layers else none,
+                labels.whole[self._category[labels.whole] == g].astype(np.int32),
+            )
+            for g in np.flatnonzero(labels.annotated).tolist()
+        }
 
     def of(self, row: int, own: ImageLabels) -> ImageLabels:
         """The labels of image ``row``'s partners, one a category annotated in ``own``.
@@ -63,24 +74,25 @@ class Partners:
         ``annotated`` says for which categories there was a partner.
         """
         found = np.zeros(len(own.annotated), np.bool_)
-        parts = []
-        for g in np.flatnonzero(own.annotated).tolist():
-            partner = self._exchange(row, own, g)
+        partners = []
+        for g, part in self._parts(row, own).items():
+            partner = self._exchange(g, part)
             if partner is not None:
                 found[g] = True
-                parts.append(partner)
+                partners.append(partner)
         return ImageLabels(
-            layers=np.concatenate([own.layers[:0], *(part.layers for part in parts)]),
-            whole=np.concatenate([own.whole[:0], *(part.whole for part in parts)]),
+            layers=np.concatenate([own.layers[:0], *(partner.layers for partner in partners)]),
+            whole=np.concatenate([own.whole[:0], *(partner.whole for partner in partners)]),
             annotated=found,
         )
 
-    def _exchange(self, row: int, own: ImageLabels, g: int) -> _Part | None:
+    def _exchange(self, g: int, part: _Part) -> _Part | None:
+        """A partner from the pool of category ``g``, with ``part`` in its place; None where there is no other image."""
         pool = self._pool[g]
-        others = [slot for slot, part in enumerate(pool) if part.row != row]
+        others = [slot for slot, held in enumerate(pool) if held.row != part.row]
         if not others:
-            pool.append(self._part(row, own, g))
+            pool.append(part)
             return None
         slot = others[int(self._rng.integers(len(others)))]
-        partner, pool[slot] = pool[slot], self._part(row, own, g)
+        partner, pool[slot] = pool[slot], part
         return partner
