@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import pytest
 from labels_on_disk import small_broden
+from made_pages import detecting, unlabelled, with_threshold
 from networks import tiny
 
 from interpkit import Dissection, LabelSet, Probe, dissect, load_model, plot
@@ -24,11 +25,21 @@ def closed():
     plt.close("all")
 
 
-def test_a_bar_for_every_concept_found(result):
-    ax = plot.concepts(result)
-    found = result.by_concept()
+@pytest.mark.parametrize("rule", ["top-label", "every-category"])
+def test_a_bar_for_every_concept_found(rule):
+    result = detecting()
+    ax = plot.concepts(result, rule=rule)
+    found = result.by_concept(rule)
+    assert len(found) > 1
     assert sorted(bar.get_height() for bar in ax.patches) == sorted(found["count"])
     assert {tick.get_text() for tick in ax.get_xticklabels()} == set(found["name"])
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("bare", [with_threshold(detecting(), 0.99), unlabelled()])
+def test_nothing_found_is_drawn_too(bare):
+    plot.concepts(bare).figure.canvas.draw()
+    plot.iou_distribution(bare).figure.canvas.draw()
 
 
 def test_the_distribution_holds_every_unit_and_the_threshold(result):

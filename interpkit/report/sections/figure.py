@@ -21,7 +21,7 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
     for category in found["category"].value_counts().index:
         bars = found.loc[found["category"] == category, ["name", "count"]].to_dict(orient="records")
         pieces = [bars[i : i + BARS] for i in range(0, len(bars), BARS)]
-        groups.append({"category": category, "concepts": len(bars), "most": bars[0]["count"], "pieces": pieces})
+        groups.append({"category": category, "concepts": len(bars), "pieces": pieces})
     longest = max((len(name) for name in found["name"]), default=0)
     values = {"result": result, "groups": groups, "most": found["count"].max() if groups else 0, "longest": longest}
     return page.render("figure.html", values)
