@@ -124,3 +124,64 @@ def small_broden(root: Path) -> Path:
         categories=["object", "part", "scene", "texture", "color"],
         columns=["color", "scene", "texture", "part", "object"],
     )
+
+
+CUB_PARTS = ("back", "left eye", "tail")
+
+
+def write_cub(home: Path, *, size: tuple[int, int] = (20, 30)) -> Path:
+    """Five images of two classes in CUB-200-2011's layout, image 3 in the test split and without a visible part.
+
+    Image n has part p at x = 3 n + p, y = 2 n + p (both counted from 1), but no left eye in image 2.
+    """
+    names = ["001.Gull/a.jpg", "001.Gull/b.jpg", "001.Gull/c.jpg", "002.Tern_small/a.jpg", "002.Tern_small/b.jpg"]
+    for seed, name in enumerate(names):
+        photograph(home / "images" / name, size=size, seed=seed)
+    (home / "parts").mkdir()
+    hidden = {(2, 2), (3, 1), (3, 2), (3, 3)}
+    places = [
+        f"{n} {p} 0.0 0.0 0" if (n, p) in hidden else f"{n} {p} {3 * n + p}.0 {2 * n + p}.5 1"
+        for n in range(1, 6)
+        for p in range(1, 4)
+    ]
+    for file, lines in {
+        "images.txt": [f"{n} {name}" for n, name in enumerate(names, start=1)],
+        "classes.txt": ["1 001.Gull", "2 002.Tern_small"],
+        "image_class_labels.txt": [f"{n} {int(name[:3])}" for n, name in enumerate(names, start=1)],
+        "train_test_split.txt": [f"{n} {int(n != 3)}" for n in range(1, 6)],
+        "parts/parts.txt": [f"{p} {name}" for p, name in enumerate(CUB_PARTS, start=1)],
+        "parts/part_locs.txt": places,
+    }.items():
+        (home / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return home
+
+
+@dataclass
+class Thing:
+    """One object of a PASCAL-Part annotation: its class (1 to 20), its mask, and (code, mask) of its parts."""
+
+    kind: int
+    mask: NDArray[np.uint8]
+    parts: Sequence[tuple[str, NDArray[np.uint8]]] = ()
+
+
+def write_annotation(path: Path, things: Sequence[Thing]) -> None:
+    """Save a .mat file as PASCAL-Part has it: anno.objects(i).parts(j), MATLAB 5, compressed, [] for no parts."""
+    from scipy.io import savemat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    objects = np.empty((1, len(things)), [(name, object) for name in ("class", "class_ind", "mask", "parts")])
+    for i, thing in enumerate(things):
+        parts = np.empty((1, len(thing.parts)), [("part_name", object), ("mask", object)])
+        for j, (code, mask) in enumerate(thing.parts):
+            parts[0, j] = (code, mask)
+        none = np.zeros((0, 0))
+        objects[0, i] = (f"class {thing.kind}", float(thing.kind), thing.mask, parts if thing.parts else none)
+    savemat(path, {"anno": {"imname": path.stem, "objects": objects}}, do_compression=True)
+
+
+def box(rows: slice, columns: slice, *, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:
+    """(H, W) mask, 1 inside."""
+    mask = np.zeros(size, np.uint8)
+    mask[rows, columns] = 1
+    return mask

@@ -5,6 +5,20 @@ from interpkit.labels.contents import ImageLabels
 from interpkit.labels.findings import Finding
 from interpkit.labels.labelset import LabelSet
 from interpkit.labels.listing import Available, available
+from interpkit.labels.parts import part_masks, part_rows
 from interpkit.labels.places import locate
+from interpkit.labels.targets import Targets
 
-__all__ = ["Available", "CheckReport", "Finding", "ImageLabels", "LabelSet", "available", "check", "locate"]
+__all__ = [
+    "Available",
+    "CheckReport",
+    "Finding",
+    "ImageLabels",
+    "LabelSet",
+    "Targets",
+    "available",
+    "check",
+    "locate",
+    "part_masks",
+    "part_rows",
+]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from interpkit.errors import ImageError, LabelSetError
 from interpkit.labels.contents import ImageLabels
-from interpkit.labels.decoding import decode_photograph, image_size
-from interpkit.labels.extras import landmarks_file
+from interpkit.labels.decoding import decode_photograph
 from interpkit.labels.findings import Finding
 from interpkit.labels.folders import list_pngs
 from interpkit.labels.labelset import LabelSet
+from interpkit.labels.landmarks import outside, stored_landmarks
 from interpkit.labels.places import locate
 from interpkit.labels.tables import report_repeats
 
@@ -123,18 +123,14 @@ def _landmark_faults(labels: LabelSet) -> Iterator[Finding]:
     """Find landmarks outside their images."""
     if labels.landmarks is None:
         return
-    position = {name: i for i, name in enumerate(labels.images["image"])}
-    parts = [column.removesuffix("_row") for column in labels.landmarks.columns if column.endswith("_row")]
-    for record in labels.landmarks.to_dict("records"):
+    names, points = stored_landmarks(labels)
+    sizes = np.ones((len(labels), 2))
+    for i in np.flatnonzero(np.isfinite(points).any(axis=(1, 2))):
         try:
-            height, width = image_size(labels.path(position[record["image"]]))
-        except ImageError:
-            continue
-        for part in parts:
-            row, column = record[f"{part}_row"], record[f"{part}_col"]
-            if not np.isnan(row) and not (-0.5 <= row <= height - 0.5 and -0.5 <= column <= width - 0.5):
-                where = f"{part} of {record['image']} at row {row:g}, column {column:g}"
-                yield Finding(f"{where} lies outside its {height} x {width} pixels", landmarks_file(labels.manifest))
+            sizes[i] = labels.stored_size(int(i))
+        except ImageError:  # a finding of its own
+            points[i] = np.nan
+    yield from outside(labels, names, points=points, sizes=sizes)
 
 
 def _label_faults(labels: LabelSet, tally: "_Tally") -> Iterator[Finding]:

@@ -90,7 +90,8 @@ class Source:
     cells
         Image i -> its cells, by rising category.
     decode
-        (label file, image) -> (sh, sw) label numbers. Raises ``LabelSetError`` with what is wrong with the file.
+        (label file, image) -> label numbers, (sh, sw) for one layer or (L, sh, sw) for several. Raises
+        ``LabelSetError`` with what is wrong with the file.
     folder
         Label files are relative to it.
     table
@@ -116,26 +117,27 @@ class Source:
         for cell in self.cells(row):
             # Numbers that are not listed were complained of when the table was read.
             concepts = [concept for concept in self.numbering.rows(np.array(cell.whole, np.int64)) if concept >= 0]
-            read = [self._layer(file, image, complain) for file in cell.files]
-            labelled = [layer for layer in read if layer is not None and layer.max() != NO_LABEL]
+            read = [layer for file in cell.files for layer in self._layers(file, image, complain)]
+            labelled = [layer for layer in read if layer.max() != NO_LABEL]
             if cell.category is not None and (concepts or labelled):
                 annotated[cell.category] = True
             whole += concepts
             layers += labelled
         return self._united(layers, whole, annotated)
 
-    def _layer(self, file: str, image: str, complain: Complain) -> NDArray[np.int32] | None:
+    def _layers(self, file: str, image: str, complain: Complain) -> NDArray[np.int32]:
+        """(L, sh, sw) rows of the concepts table; L = 0 for a file that is complained of."""
         try:
             numbers = self.decode(file, image)
         except LabelSetError as error:
             complain(Finding(f"label map {file} {error}", error=type(error)))
-            return None
+            return np.empty((0, *self.grid), np.int32)
         rows = self.numbering.rows(numbers)
         if rows.min() == _UNKNOWN:
             unknown = some(np.unique(numbers[rows == _UNKNOWN]))
             complain(Finding(f"label map {file} holds number {unknown}, which {self.table} does not list"))
             rows[rows == _UNKNOWN] = NO_LABEL
-        return rows
+        return rows.reshape(-1, *self.grid)
 
     def _united(self, layers: list[NDArray[np.int32]], whole: list[int], annotated: NDArray[np.bool_]) -> ImageLabels:
         """Keep each concept once a pixel: a whole-image label before a layer, an earlier layer before a later one."""
@@ -176,7 +178,10 @@ class Contents:
     source
         None for a set without labels; then there are no concepts either.
     classes, landmarks
-        Tables that the layout itself gives; ``classes.csv`` and ``landmarks.csv`` are read for every layout.
+        Tables that the layout itself gives; ``classes.csv`` and ``landmarks.csv`` are read for every layout, and come
+        before these.
+    landmarks_table
+        The file that ``landmarks`` comes from.
     """
 
     images: pd.DataFrame
@@ -187,6 +192,8 @@ class Contents:
     categories: tuple[str, ...] = ()
     source: Source | None = None
     classes: pd.DataFrame | None = None
+    landmarks: pd.DataFrame | None = None
+    landmarks_table: str = ""
 
 
 @dataclass(frozen=True)

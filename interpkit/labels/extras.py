@@ -1,6 +1,7 @@
 """classes.csv and landmarks.csv, which may stand in a label set of any layout."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,19 +26,61 @@ def landmarks_file(manifest: Mapping[str, Any]) -> str:
     return str(manifest.get("landmarks", _LANDMARKS))
 
 
-def read_classes(found: Found, images: pd.DataFrame, complain: Complain) -> pd.DataFrame | None:
-    """Read columns image, class; an image with several classes has several rows. None without such a table."""
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """What a table of classes says.
+
+    Attributes
+    ----------
+    table
+        ``image``, ``class``; an image with several classes has several rows.
+    told
+        The images of a table of 0 and 1, where an image may be of no class; None for a list of images and classes.
+    """
+
+    table: pd.DataFrame
+    told: frozenset[str] | None = None
+
+
+def read_classes(found: Found, images: pd.DataFrame, complain: Complain) -> Classes | None:
+    """Read columns image, class, or a column image and one a class that holds 1 or 0 (or 1 or -1).
+
+    None without such a table.
+    """
     file = classes_file(found.manifest)
     if not (found.root / file).is_file() and "classes" not in found.manifest:
         return None
-    table = read_table(found.root / file, ["image", "class"])
+    table = read_table(found.root / file, ["image"])
+    listed = "class" in table
+    _known_images(table, images, file=file, complain=complain)
+    for line in table.loc[table.duplicated(["image", "class"] if listed else ["image"]), "line"]:
+        complain(Finding("repeats an earlier row", file, int(line)))
+    known = table[table["image"].isin(images["image"])]
+    if not listed:
+        return _zeros_and_ones(known.drop_duplicates("image", ignore_index=True), file=file, complain=complain)
     for line in table.loc[table["class"] == "", "line"]:
         complain(Finding("names no class", file, int(line)))
-    _known_images(table, images, file=file, complain=complain)
-    for line in table.loc[table.duplicated(["image", "class"]), "line"]:
-        complain(Finding("repeats an earlier row", file, int(line)))
-    good = table["image"].isin(images["image"]) & (table["class"] != "")
-    return table.loc[good, ["image", "class"]].drop_duplicates(ignore_index=True)
+    return Classes(known.loc[known["class"] != "", ["image", "class"]].drop_duplicates(ignore_index=True))
+
+
+def _zeros_and_ones(table: pd.DataFrame, *, file: str, complain: Complain) -> Classes:
+    names = [str(column) for column in table.columns if column not in {"image", "line"}]
+    cells = table[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    if not np.isin(cells, (-1, 0, 1)).any():
+        have = ", ".join(["image", *names])
+        raise LabelSetError(f"{file} has no column 'class', nor columns of 1 and 0, one a class; it has {have}")
+    for row, column in np.argwhere(~np.isin(cells, (-1, 0, 1))):
+        text = str(table[names[column]].iloc[row])
+        complain(Finding(f"{names[column]} is {text!r}, not 1 or 0", file, int(table["line"].iloc[row])))
+    if {-1, 0} <= set(np.unique(cells)):
+        complain(Finding("holds 0 and -1; an image that is not of a class has one or the other throughout", file))
+    held = cells == 1
+    for column in np.flatnonzero(~held.any(axis=0)):
+        complain(Finding(f"class {names[column]} holds for no image", file))
+    row, column = np.nonzero(held)
+    images = table["image"].to_numpy()
+    pairs = pd.DataFrame({"image": images[row], "class": np.array(names, object)[column]}, dtype=table["image"].dtype)
+    return Classes(pairs, frozenset(images.tolist()))
 
 
 def read_landmarks(found: Found, images: pd.DataFrame, complain: Complain) -> pd.DataFrame | None:

@@ -14,10 +14,12 @@ from PIL import Image
 
 from interpkit.errors import ImageError, LabelSetError, UnknownNameError, nearest
 from interpkit.labels.contents import Contents, ImageLabels
-from interpkit.labels.decoding import decode_photograph, small_jpeg
+from interpkit.labels.decoding import decode_photograph, image_size, small_jpeg
 from interpkit.labels.extras import classes_file, landmarks_file, read_classes, read_landmarks
 from interpkit.labels.findings import Complain, Finding, refuse
+from interpkit.labels.landmarks import landmarks_of_input
 from interpkit.labels.places import Found, locate
+from interpkit.labels.targets import Targets, classified, targets
 
 _UNLABELLED = ("images", "image-folder")
 
@@ -57,6 +59,7 @@ class LabelSet:
     manifest: Mapping[str, Any]
     _contents: Contents = field()
     _rows: NDArray[np.intp] = field()
+    _told: frozenset[str] | None = field(default=None)
 
     @classmethod
     def open(cls, path_or_name: str | Path) -> Self:
@@ -81,10 +84,11 @@ class LabelSet:
     def read(cls, found: Found, complain: Complain) -> Self:
         """Read the tables of a folder; ``complain`` is called with every fault that can be passed over."""
         contents = found.layout.read(found.root, found.manifest, complain)
-        classes = read_classes(found, contents.images, complain)
+        told = read_classes(found, contents.images, complain)
+        classes = contents.classes if told is None else told.table
         landmarks = read_landmarks(found, contents.images, complain)
-        if classes is None:
-            classes = contents.classes
+        if landmarks is None:
+            landmarks = contents.landmarks
         if landmarks is not None and "class" in landmarks:
             if classes is None:
                 named = landmarks[landmarks["class"] != ""]
@@ -100,6 +104,7 @@ class LabelSet:
             manifest=found.manifest,
             _contents=contents,
             _rows=np.arange(len(contents.images)),
+            _told=None if told is None else told.told,
         )
 
     def __len__(self) -> int:
@@ -202,6 +207,19 @@ class LabelSet:
         except ImageError as error:
             raise ImageError(f"{self._place(i)}: image {self._names[i]} {error}") from error
 
+    def stored_size(self, i: int) -> tuple[int, int]:
+        """(H, W) of image ``i`` as stored, from its header alone.
+
+        Raises
+        ------
+        ImageError
+            If the file is missing or no image; the message names image and row.
+        """
+        try:
+            return image_size(self.path(i))
+        except ImageError as error:
+            raise ImageError(f"{self._place(i)}: image {self._names[i]} {error}") from error
+
     def labels(self, i: int) -> ImageLabels:
         """Read the labels of image ``i``: (L, sh, sw) rows of ``concepts`` and whole-image labels.
 
@@ -239,6 +257,45 @@ class LabelSet:
     def _place(self, i: int) -> str:
         row = self.line(i)
         return self.name if row is None else f"{self.name}, {self._contents.table} row {row}"
+
+    @property
+    def landmarked_in(self) -> str:
+        """Name the table that ``landmarks`` comes from."""
+        file = landmarks_file(self.manifest)
+        return file if (self.root / file).is_file() else self._contents.landmarks_table
+
+    def landmarks_of_input(self, size: tuple[int, int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Give the landmarks where they lie once an image is squashed to an input of ``size`` = (H, W) pixels.
+
+        Returns
+        -------
+        names : tuple[str, ...]
+            P landmarks, in the order of the table.
+        points : (N, P, 2) float64
+            Row and column in 0-based pixels of the input, rescaled about pixel centres; NaN where there is none.
+
+        Raises
+        ------
+        LabelSetError
+            If no image has a landmark, or one lies outside its image (an ``ImageError`` for an image that cannot be
+            read).
+        """
+        return landmarks_of_input(self, size)
+
+    def targets(self) -> Targets:
+        """Give the classes of every image, in the order of ``images``.
+
+        Raises
+        ------
+        LabelSetError
+            If there are no classes or one only, an image has none, or a class has one image only. In a table of 0 and 1
+            an image may be of no class.
+        """
+        return targets(self, self._told)
+
+    def classified(self) -> "LabelSet":
+        """Keep the images whose classes are known."""
+        return self._only(classified(self, self._told))
 
     def select(self, *, split: str | None = None, limit: int | None = None) -> "LabelSet":
         """Keep the images of one split, and of those the first ``limit``.

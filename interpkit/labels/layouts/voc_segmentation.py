@@ -13,11 +13,8 @@ from interpkit.labels.findings import Complain
 from interpkit.labels.folders import images_table, subfolders
 from interpkit.labels.manifest import ignored
 from interpkit.labels.masks import GRID, MaskReader, ignored_numbers
+from interpkit.labels.pascal import CLASSES
 
-_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 _IMAGES, _MASKS, _LISTS = "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"
 _SPLITS = ("train", "val", "trainval")
 
@@ -53,7 +50,7 @@ def _read(root: Path, manifest: Mapping[str, Any], complain: Complain) -> Conten
     if escaping is not None:
         raise LabelSetError(f"{_LISTS} names {escaping!r}, which points outside the label set's folder")
     stems = sorted(split)
-    concepts = pd.DataFrame({"number": np.arange(1, len(_CLASSES) + 1), "name": list(_CLASSES)})
+    concepts = pd.DataFrame({"number": np.arange(1, len(CLASSES) + 1), "name": list(CLASSES)})
     concepts = concepts.assign(category="object", frequency=np.nan, coverage=np.nan)
     cells = [[Cell(0, files=[f"{stem}.png"])] for stem in stems]
     listed = concepts["number"].tolist()
