@@ -1,5 +1,6 @@
 """Joint counts of unit state and concept: additive integers from which every score follows."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -8,6 +9,17 @@ import numpy.typing as npt
 
 CategoryRule = Literal["annotated", "all"]
 BLOCKS = 16
+
+
+def block_of(image: str) -> int:
+    """The block of an image, by the hash of its name: the same whatever the order, the split or the machine.
+
+    Examples
+    --------
+    >>> block_of("street/0001.jpg")
+    0
+    """
+    return int.from_bytes(hashlib.sha256(image.encode()).digest()[:4], "big") % BLOCKS
 
 
 @dataclass(frozen=True, eq=False)
