@@ -10,6 +10,8 @@ exclude_patterns = ["_build", "jupyter_execute"]
 nitpicky = True
 # Annotations name types of other libraries, whose pages are on the network, and private ones, which have no page.
 nitpick_ignore_regex = [(r"py:class", r".*")]
+# Fields of one name in several results: their descriptions are not meant as links to each other.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = "interpkit"

@@ -21,8 +21,8 @@ from small_networks import LABELS, PRIMARY, SIZE, Small, probe, random_labels, s
 from torch import Tensor, nn
 
 from interpkit.counts import BLOCKS
-from interpkit.dissection import dissect, dissect_layers, planned_fingerprint
-from interpkit.dissection._pixels import count, fold, on_pixels
+from interpkit.dissection import _dissect, _tally, dissect, dissect_layers, planned_fingerprint
+from interpkit.dissection._pixels import CONCEPT, PIXELS, PLACE, WORDS, Packing, joined, meet, on_bits
 from interpkit.dissection._tally import block_of
 from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError, ResultError
 from interpkit.feeding import read_image, stack
@@ -200,59 +200,83 @@ def test_scene_zero_is_no_label(tmp_path):
     assert result.blocks.pixels.sum(0)[scene] == 256
 
 
-# --- folding and counting, alone
+# --- packing and counting, alone
+
+
+# Squares of one pixel, of a few, of more than a word, and of several words.
+PLACED = [((8, 10), (4, 5)), ((3, 2), (4, 5)), ((1, 2), (17, 20)), ((1, 1), (4, 60))]
+
+
+def placed(map_size: tuple[int, int], grid: tuple[int, int]) -> Resampler:
+    size = (2 * grid[0], 2 * grid[1])
+    return Resampler(half_pixel(size, map_size), map_size=map_size, input_size=size, grid=grid)
 
 
 @st.composite
-def image_labels(draw: st.DrawFn) -> ImageLabels:
+def image_labels(draw: st.DrawFn, grid: tuple[int, int], concepts: int) -> ImageLabels:
     """Label maps that overlap and whole-image labels, as the readers give them."""
     rng = np.random.default_rng(draw(st.integers(0, 99999)))
-    concepts, depth = draw(st.integers(1, 7)), draw(st.integers(0, 4))
+    depth = draw(st.integers(0, 4))
     whole = rng.permutation(concepts)[: draw(st.integers(0, 3))].astype(np.int32)
-    layers = rng.integers(-1, concepts, (depth, 4, 5)).astype(np.int32)
+    layers = rng.integers(-1, concepts, (depth, *grid)).astype(np.int32)
     layers[np.isin(layers, whole)] = -1
     for later in range(1, depth):
         layers[later][(layers[:later] == layers[later]).any(0)] = -1
     return ImageLabels(layers=layers, whole=whole, annotated=rng.random(3) < 0.5)
 
 
-def pixels_of(labels: ImageLabels, concept: int) -> NDArray[np.bool_]:
-    """(20,) where a concept holds."""
-    everywhere = concept in labels.whole.tolist()
-    return np.array([everywhere or concept in labels.layers[:, y, x].tolist() for y in range(4) for x in range(5)])
+def drawn_at(labels: ImageLabels, concept: int) -> NDArray[np.bool_]:
+    """(sh * sw,) where the label maps hold a concept."""
+    return (labels.layers == concept).any(0).ravel()
 
 
-@given(image_labels())
-def test_folding_keeps_every_concept_at_every_pixel(labels):
-    folded = fold(labels, pixels=20)
-    present = sorted({*labels.layers.ravel().tolist(), *labels.whole.tolist()} - {-1})
-    assert folded.concepts.tolist() == present
-    for k, concept in enumerate(present):
-        held = pixels_of(labels, concept)
-        np.testing.assert_array_equal(folded.member[folded.combination[:20], k].astype(bool), held)
-        assert folded.truth[k] == held.sum()
-    assert folded.annotated.tolist() == labels.annotated.tolist()
+@pytest.mark.parametrize(("map_size", "grid"), PLACED)
+@given(st.data())
+def test_packing_keeps_every_concept_at_every_pixel(map_size, grid, data):
+    concepts = data.draw(st.sampled_from([1, 7, 70000]))
+    labels = data.draw(image_labels(grid, concepts))
+    resampler = placed(map_size, grid)
+    packing = Packing(resampler)
+    entries = packing.entries(labels)
+    found: dict[int, NDArray[np.bool_]] = {}
+    for entry in entries:
+        pixels = resampler.pixel[int(entry[PLACE])]
+        bits = np.unpackbits(entry[WORDS:].view(np.uint8))[: len(pixels)].astype(bool)
+        assert (pixels[bits] >= 0).all()
+        assert bits.sum() == entry[PIXELS] > 0
+        held = found.setdefault(int(entry[CONCEPT]), np.zeros(grid[0] * grid[1], bool))
+        assert not held[pixels[bits]].any()
+        held[pixels[bits]] = True
+    assert sorted(found) == sorted({*labels.layers.ravel().tolist()} - {-1})
+    for concept, held in found.items():
+        np.testing.assert_array_equal(held, drawn_at(labels, concept))
 
 
-@given(image_labels(), st.integers(0, 9999))
-def test_counting_is_that_of_masks(labels, seed):
-    maps = np.random.default_rng(seed).normal(size=(5, 3, 2)).astype(np.float32)
-    resampler = Resampler(half_pixel((8, 10), (3, 2)), map_size=(3, 2), input_size=(8, 10), grid=(4, 5))
+@pytest.mark.parametrize(("map_size", "grid"), PLACED)
+@given(st.data())
+def test_counting_is_that_of_masks(map_size, grid, data):
+    images = data.draw(st.lists(image_labels(grid, 7), min_size=1, max_size=3))
+    maps = np.random.default_rng(data.draw(st.integers(0, 9999))).normal(size=(len(images), 5, *map_size))
+    maps = maps.astype(np.float32)
     thresholds = np.array([0.3, 9, -9, 1, 0], np.float32)
-    squares = resampler.squares(maps, thresholds, strict=np.array([False, False, False, True, False]))
-    folded = fold(labels, pixels=20)
-    on = on_pixels(squares, resampler)
-    units, joint, area = on.units, count(on, folded), on.area
-    assert (np.diff(units) > 0).all()
-    for unit in range(5):
-        mask = resampler.mask(squares, unit).ravel().astype(bool)
-        at = np.flatnonzero(units == unit)
-        if not mask.any():
-            assert joint[at].sum() == area[at].sum() == 0
-            continue
-        assert area[at[0]] == mask.sum()
-        expected = [(mask & pixels_of(labels, concept)).sum() for concept in folded.concepts]
-        assert joint[at[0]].tolist() == expected
+    strict = np.array([False, False, False, True, False])
+    resampler = placed(map_size, grid)
+    packing = Packing(resampler)
+    n = len(images)
+    squares = resampler.squares(maps.reshape(-1, *map_size), np.tile(thresholds, n), strict=np.tile(strict, n))
+    on = on_bits(squares, packing, units=5)
+    square, concept, shared = meet(on, joined([packing.entries(one) for one in images], packing.places))
+    joint = np.zeros((5 * n, 7), np.int64)
+    np.add.at(joint, (on.unit[square], concept), shared)
+    area = dict(zip(on.units.tolist(), on.area.tolist(), strict=True))
+    assert (np.diff(on.units) > 0).all()
+    for i, labels in enumerate(images):
+        alone = resampler.squares(maps[i], thresholds, strict=strict)
+        for unit in range(5):
+            mask = resampler.mask(alone, unit).ravel().astype(bool)
+            assert area.get(5 * i + unit, 0) == mask.sum()
+            expected = [(mask & drawn_at(labels, k)).sum() for k in range(7)]
+            assert joint[5 * i + unit].tolist() == expected
 
 
 def test_the_block_of_an_image_hangs_on_its_name_alone(labels, whole):
@@ -323,6 +347,27 @@ def test_threads_move_no_count(labels, whole):
         other = dissect(probe(["norm"]), labels, threads=threads, **FED)
         np.testing.assert_array_equal(other.counts.joint, whole["norm"].counts.joint)
         assert other.provenance.threads == threads
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"AT_ONCE": 1, "DRAWN_AT_ONCE": 1},
+        {"AT_ONCE": 3, "DRAWN_AT_ONCE": 7},
+        {"MOST_CELLS": 1},
+        {"MOST_READINGS": 1},
+        {"MOST_READINGS": 30000},
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_how_many_are_counted_in_one_go_changes_nothing(labels, whole, monkeypatch, chunks, workers):
+    for name, value in chunks.items():
+        monkeypatch.setattr(_tally, name, value)
+    monkeypatch.setattr(_dissect, "COUNTING_THREADS", workers)
+    monkeypatch.setattr(_tally, "DRAWING_THREADS", workers)
+    other = dissect_layers(probe(LAYERS), labels, **FED)
+    for layer in LAYERS:
+        same_numbers(whole[layer], other[layer])
 
 
 def listed(labels: LabelSet, folder: Path, order: Sequence[int]) -> LabelSet:

@@ -1,5 +1,7 @@
 """Images read ahead in order, and a network fed as fast as measured, with no trace left."""
 
+import os
+import sys
 import threading
 import time
 
@@ -113,6 +115,42 @@ def test_reading_ahead_goes_no_further_than_the_window():
         assert len(started) <= taken + 5
     futures.close()
     assert len(started) < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the niceness of a thread")
+@pytest.mark.parametrize("yielding", [False, True])
+def test_yielding_workers_are_nicer_than_the_others(yielding):
+    def niceness(_: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    own = niceness(0)
+    found = {future.result() for future in ahead(niceness, range(8), workers=2, window=4, yielding=yielding)}
+    assert found == {max(own, feeding.NICENESS) if yielding else own}
+    assert niceness(0) == own
+
+
+def test_workers_that_may_not_yield_work_all_the_same(monkeypatch):
+    def refused(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refused, raising=False)
+    assert [future.result() for future in ahead(str, range(3), workers=2, window=2, yielding=True)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("device", "yielding"), [("cpu", True), ("cuda", False)])
+def test_decoding_yields_to_a_network_on_the_processor(labels, monkeypatch, device, yielding):
+    asked = []
+
+    def watched(*args, **options):
+        asked.append(options["yielding"])
+        return ahead(*args, **options)
+
+    monkeypatch.setattr(feeding, "ahead", watched)
+    one = feeder(labels)
+    monkeypatch.setattr(one._probe, "device", torch.device(device))
+    monkeypatch.setattr(one, "_batch", lambda rows, _: rows)
+    assert sum(len(rows) for rows in one.batches()) == 7
+    assert asked == [yielding]
 
 
 def test_an_error_of_the_work_is_the_takers():

@@ -284,7 +284,7 @@ def test_outlines_of_units_fill_their_masks(placed, seed, threshold):
         Placement(where.start, where.stride), map_size=size, input_size=where.input_size, grid=where.grid
     )
     squares = resampler.squares(maps, np.full(3, threshold, np.float32), strict=np.array([False, True, False]))
+    together = resampler.outlines(squares, 3)
     for unit in range(3):
-        np.testing.assert_array_equal(
-            filled(resampler.outline(squares, unit), where.grid), resampler.mask(squares, unit)
-        )
+        np.testing.assert_array_equal(filled(together[unit], where.grid), resampler.mask(squares, unit))
+        assert resampler.outline(squares, unit) == together[unit]

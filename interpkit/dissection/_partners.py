@@ -1,12 +1,13 @@
 """Labels of other images, for the chance level: the pairing of masks and labels broken, all else kept."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from interpkit.labels import ImageLabels, LabelSet
+from interpkit.dissection._pixels import CONCEPT, Entries, PackedLabels
 
 Ints = npt.NDArray[np.int64]
 
@@ -16,10 +17,10 @@ POOL = 128
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The labels of one category of image ``row``: layers (L, sh, sw) and whole-image labels, rows of the concepts."""
+    """The labels of one category of image ``row``: its entries per packing, and whole-image labels."""
 
     row: int
-    layers: npt.NDArray[np.integer]
+    entries: tuple[Entries, ...]
     whole: npt.NDArray[np.int32]
 
 
@@ -31,44 +32,45 @@ class Partners:
 
     Parameters
     ----------
-    labels, rows
-        The label set, and the images that will come.
+    rows
+        The images that will come.
     category
         (C,) the category of each concept.
     seed
         For the partners drawn.
+
+    Attributes
+    ----------
+    first
+        The images whose labels are in the pool from the start, for `fill`.
     """
 
-    def __init__(self, labels: LabelSet, rows: Ints, *, category: Ints, seed: int) -> None:
-        self._category = np.append(category, -1)
-        self._concepts = len(category)
+    def __init__(self, rows: Ints, *, category: Ints, seed: int) -> None:
+        self._category = category
         self._rng = np.random.default_rng(seed)
         self._pool: dict[int, list[_Part]] = defaultdict(list)
-        for row in self._rng.permutation(rows)[: POOL if labels.grid else 0].tolist():
-            for g, part in self._parts(row, labels.labels(row)).items():
+        self.first: Ints = self._rng.permutation(rows)[:POOL]
+
+    def fill(self, labels: Sequence[PackedLabels]) -> None:
+        """Take the labels of the images ``first`` into the pool."""
+        for row, own in zip(self.first.tolist(), labels, strict=True):
+            for g, part in self._parts(row, own).items():
                 self._pool[g].append(part)
 
-    def _parts(self, row: int, labels: ImageLabels) -> dict[int, _Part]:
+    def _parts(self, row: int, labels: PackedLabels) -> dict[int, _Part]:
         """The labels of each annotated category by itself."""
-        small = np.int16 if self._concepts < 2**15 else np.int32
-        layers: dict[int, list[npt.NDArray[np.integer]]] = defaultdict(list)
-        for layer in labels.layers:
-            category = self._category[layer]
-            held = np.flatnonzero(np.bincount(category.ravel() + 1)[1:])
-            for g in held.tolist():
-                alone = layer if len(held) == 1 else np.where(category == g, layer, -1)
-                layers[g].append(alone.astype(small))
-        none = np.zeros((0, *labels.layers.shape[1:]), small)
+        categories = [self._category[entries[:, CONCEPT].astype(np.int64)] for entries in labels.entries]
+        whole = self._category[labels.whole]
         return {
             g: _Part(
                 row,
-                np.stack(layers[g]) if g in layers else none,
-                labels.whole[self._category[labels.whole] == g].astype(np.int32),
+                tuple(entries[of == g] for entries, of in zip(labels.entries, categories, strict=True)),
+                labels.whole[whole == g],
             )
             for g in np.flatnonzero(labels.annotated).tolist()
         }
 
-    def of(self, row: int, own: ImageLabels) -> ImageLabels:
+    def of(self, row: int, own: PackedLabels) -> PackedLabels:
         """The labels of image ``row``'s partners, one a category annotated in ``own``.
 
         ``annotated`` says for which categories there was a partner.
@@ -80,8 +82,11 @@ class Partners:
             if partner is not None:
                 found[g] = True
                 partners.append(partner)
-        return ImageLabels(
-            layers=np.concatenate([own.layers[:0], *(partner.layers for partner in partners)]),
+        return PackedLabels(
+            entries=tuple(
+                np.concatenate([entries[:0], *(partner.entries[i] for partner in partners)])
+                for i, entries in enumerate(own.entries)
+            ),
             whole=np.concatenate([own.whole[:0], *(partner.whole for partner in partners)]),
             annotated=found,
         )

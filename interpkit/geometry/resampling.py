@@ -4,6 +4,7 @@ A bilinear reading lies between its four cells, so a label pixel can only be on 
 which one reaches the threshold. Only those squares, about a sixth of all pixels, are ever computed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -90,13 +91,13 @@ class Resampler:
         self.grid = grid
         rows, columns = grid_positions(placement, input_size=input_size, grid=grid)
         self._rows, self._columns = cut_axis(rows, map_size[0]), cut_axis(columns, map_size[1])
+        self._down, self._across = self._rows.weight.T.copy(), self._columns.weight.T.copy()
         down, across = self._rows.pixel, self._columns.pixel
         flat = down[:, None, :, None] * grid[1] + across[None, :, None, :]
         exists = (down >= 0)[:, None, :, None] & (across >= 0)[None, :, None, :]
         self.pixel: Ints = np.where(exists, flat, -1).reshape(len(down) * len(across), -1)
-        # First label pixel of each stretch and the one past its last, for cutting masks out.
-        self._top, self._bottom = down[:, 0].tolist(), (down.max(1) + 1).tolist()
-        self._left, self._right = across[:, 0].tolist(), (across.max(1) + 1).tolist()
+        # First row of each stretch and the one past its last, for cutting masks out.
+        self._top, self._bottom = down[:, 0], down.max(1) + 1
         self._occupied = np.outer((down >= 0).any(1), (across >= 0).any(1))
 
     def squares(self, maps: Floats, thresholds: Floats, *, strict: Bools) -> Squares:
@@ -108,33 +109,38 @@ class Resampler:
         fired = maps >= level
         if strict.any():
             fired[strict] = maps[strict] > level[strict]
-        firing = np.flatnonzero(fired.any((1, 2)))
+        # Few cells fire: to list them is four times as fast as to ask each unit.
+        firing = np.flatnonzero(fired) // (maps.shape[1] * maps.shape[2])
+        firing = firing[np.flatnonzero(np.diff(firing, prepend=-1))]
         fired = fired[firing]
         reach = fired[:, self._rows.before] | fired[:, self._rows.after]
         reach = (reach[:, :, self._columns.before] | reach[:, :, self._columns.after]) & self._occupied
         unit, i, j = np.nonzero(reach)
         unit = firing[unit]
+        limit = thresholds[unit]
         values = self._read(maps, unit, (i, j))
-        limit = thresholds[unit][:, None, None]
         on = values >= limit
         exclusive = strict[unit]
         if exclusive.any():
-            on[exclusive] = values[exclusive] > limit[exclusive]
+            on[:, exclusive] = values[:, exclusive] > limit[exclusive]
         place = i * len(self._columns.before) + j
-        return Squares(unit=unit, place=place, on=on.reshape(len(unit), self.pixel.shape[1]))
+        # OpenCV turns bytes five times as fast as numpy, but not none of them.
+        turned = cv2.transpose(on.view(np.uint8)).view(np.bool_) if len(unit) else on.T
+        return Squares(unit=unit, place=place, on=turned)
 
     def _read(self, maps: Floats, unit: Ints, square: tuple[Ints, Ints]) -> Floats:
-        """(Q, Rh, Rw) readings in squares (i, j) of the units' maps; NaN where a square has no pixel."""
+        """(P, Q) readings in squares (i, j) of the units' maps; NaN where a square has no pixel."""
         i, j = square
         top, bottom = self._rows.before[i], self._rows.after[i]
         left, right = self._columns.before[j], self._columns.after[j]
-        across = self._columns.weight[j]
-        above, below = maps[unit, top, left][:, None], maps[unit, bottom, left][:, None]
-        upper = above + across * (maps[unit, top, right][:, None] - above)
-        lower = below + across * (maps[unit, bottom, right][:, None] - below)
-        values: Floats = self._rows.weight[i][:, :, None] * (lower - upper)[:, None, :]
-        values += upper[:, None, :]
-        return values
+        # Squares come last: numpy's inner loops then run over all of them and not over the few pixels of a side.
+        across, down = self._across.take(j, axis=1), self._down.take(i, axis=1)
+        above, below = maps[unit, top, left], maps[unit, bottom, left]
+        upper = above + across * (maps[unit, top, right] - above)
+        lower = below + across * (maps[unit, bottom, right] - below)
+        values: Floats = down[:, None] * (lower - upper)
+        values += upper
+        return values.reshape(self.pixel.shape[1], len(unit))
 
     def mask(self, squares: Squares, unit: int) -> npt.NDArray[np.uint8]:
         """(sh, sw) uint8 mask of one unit: 1 on, 0 off."""
@@ -146,12 +152,27 @@ class Resampler:
     def outline(self, squares: Squares, unit: int) -> str:
         """`outline` of one unit's mask."""
         low, high = np.searchsorted(squares.unit, [unit, unit + 1])
-        if low == high:
-            return ""
-        i, j = np.divmod(squares.place[low:high], len(self._columns.before))
-        top, bottom = self._top[i[0]], self._bottom[i[-1]]  # squares come row by row
-        left, right = self._left[j.min()], self._right[j.max()]
-        return outline(self.mask(squares, unit)[top:bottom, left:right], offset=(left, top))
+        own = Squares(unit=squares.unit[low:high] - unit, place=squares.place[low:high], on=squares.on[low:high])
+        return self.outlines(own, 1)[0]
+
+    def outlines(self, squares: Squares, units: int) -> list[str]:
+        """`outline` of the masks of units 0 .. ``units`` - 1."""
+        paths = [""] * units
+        if len(squares.unit) == 0:
+            return paths
+        first = np.flatnonzero(np.diff(squares.unit, prepend=-1))
+        last = np.append(first[1:], len(squares.unit)) - 1
+        i = squares.place // len(self._columns.before)  # rising in a unit: squares come row by row
+        top, bottom = self._top[i[first]], self._bottom[i[last]]
+        # The rows of each mask one below the other, an empty one between: one call finds the contours of all.
+        start = np.cumsum(np.append(0, bottom - top + 1))
+        mosaic = np.zeros((start[-1], self.grid[1]), np.uint8)
+        moved = np.repeat((start[:-1] - top) * self.grid[1], last + 1 - first)
+        mosaic.reshape(-1)[(self.pixel[squares.place] + moved[:, None])[squares.on]] = 1
+        corner = np.column_stack([np.zeros_like(top), top])
+        for unit, path in zip(squares.unit[first].tolist(), _paths(mosaic, start[:-1], corner), strict=True):
+            paths[unit] = path
+        return paths
 
 
 def outline(mask: npt.NDArray[np.uint8], *, offset: tuple[int, int] = (0, 0)) -> str:
@@ -165,32 +186,50 @@ def outline(mask: npt.NDArray[np.uint8], *, offset: tuple[int, int] = (0, 0)) ->
     >>> outline(np.array([[0, 1, 1], [0, 0, 0]], np.uint8))
     'M1 0v1h2v-1z'
     """
+    (path,) = _paths(mask, np.zeros(1, np.int64), np.array([offset]))
+    return path
+
+
+def _paths(mosaic: npt.NDArray[np.uint8], start: Ints, corner: Ints) -> list[str]:
+    """Path data of each of T masks that stand one below the other, from rows ``start`` (T,) on.
+
+    ``corner`` (T, 2) is where the upper left corner of each mask lies, x and y.
+    """
     # Contours run through pixel centres. On the doubled mask every pixel has its own left and right column, so a
     # contour coordinate c belongs to the pixel edge ceil(c / 2), for outer contours and for holes.
-    rows, columns = mask.shape
-    doubled = cv2.resize(mask, (2 * columns, 2 * rows), interpolation=cv2.INTER_NEAREST)
+    rows, columns = mosaic.shape
+    doubled = cv2.resize(mosaic, (2 * columns, 2 * rows), interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    left, top = offset
-    return "".join(_subpath(((contour[:, 0] + 1) // 2 + (left, top)).tolist()) for contour in contours)
+    paths = [""] * len(start)
+    if not contours:
+        return paths
+    lengths = np.array([len(contour) for contour in contours])
+    corners = (np.concatenate(contours)[:, 0].astype(np.int64) + 1) // 2
+    tile = np.searchsorted(start, corners[np.cumsum(lengths) - lengths, 1], side="right") - 1
+    corners += np.repeat((corner - np.column_stack([np.zeros_like(start), start]))[tile], lengths, axis=0)
+    for one, subpath in zip(tile.tolist(), _subpaths(corners, lengths), strict=True):
+        paths[one] += subpath
+    return paths
 
 
-def _subpath(corners: list[list[int]]) -> str:
-    """Closed path through corner points [x, y], by relative moves, straight runs joined."""
-    # Plain Python: a contour has some fifty corners, too few for arrays to pay.
-    x, y = corners[0]
-    path = [f"M{x} {y}"]
-    right = down = 0
-    for next_x, next_y in corners[1:]:
-        if next_y != y and right:
-            path.append(f"h{right}")
-            right = 0
-        if next_x != x and down:
-            path.append(f"v{down}")
-            down = 0
-        right, down = right + next_x - x, down + next_y - y
-        x, y = next_x, next_y
-    if right and y != corners[0][1]:
-        path.append(f"h{right}")
-    if down and x != corners[0][0]:
-        path.append(f"v{down}")
-    return "".join(path) + "z"
+def _subpaths(corners: Ints, lengths: Ints) -> Iterator[str]:
+    """Closed paths through corner points (x, y) of consecutive contours, by relative moves, straight runs joined.
+
+    A contour starts at a corner and does not repeat it, so that its last run never lies in line with the closing one.
+    """
+    contour = np.repeat(np.arange(len(lengths)), lengths)
+    last = np.cumsum(lengths) - 1
+    first = last + 1 - lengths
+    x, y = np.diff(corners, axis=0, append=0).T
+    x[last] = y[last] = 0  # from one contour to the next
+    real = np.flatnonzero(x | y)
+    across, contour = x[real] != 0, contour[real]
+    turns = np.flatnonzero(np.diff(across, prepend=~across[:1]) | (np.diff(contour, prepend=-1) != 0))
+    run = np.add.reduceat((x + y)[real], turns)
+    across, contour = across[turns], contour[turns]
+    reach = int(np.abs(run).max(initial=0))
+    table = np.array([f"{way}{step}" for way in "vh" for step in range(-reach, reach + 1)], object)
+    text = table[across * (2 * reach + 1) + run + reach].tolist()
+    end = np.searchsorted(contour, np.arange(len(lengths) + 1)).tolist()
+    for k, (x0, y0) in enumerate(corners[first].tolist()):
+        yield f"M{x0} {y0}{''.join(text[end[k] : end[k + 1]])}z"
