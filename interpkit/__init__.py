@@ -5,31 +5,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interpkit.dissection import dissect, dissect_layers
+    from interpkit.entanglement import entangle, entangle_layers
     from interpkit.errors import InterpkitError
     from interpkit.labels import LabelSet
     from interpkit.models import Preprocessing, load_model
+    from interpkit.parts import score_parts, score_parts_layers
     from interpkit.probe import Probe
     from interpkit.report import build as build_report
-    from interpkit.results import Dissection, load, load_run, save
+    from interpkit.results import Dissection, Entanglement, PartScores, load, load_run, save
 
 __all__ = [
     "Dissection",
+    "Entanglement",
     "InterpkitError",
     "LabelSet",
+    "PartScores",
     "Preprocessing",
     "Probe",
     "build_report",
     "dissect",
     "dissect_layers",
+    "entangle",
+    "entangle_layers",
     "load",
     "load_model",
     "load_run",
     "save",
+    "score_parts",
+    "score_parts_layers",
 ]
 
 # Imported at first use, so that `import interpkit` and `interpkit --help` stay instant and reports need no torch.
 _WHERE = {
     "Dissection": "results",
+    "Entanglement": "results",
+    "PartScores": "results",
     "InterpkitError": "errors",
     "LabelSet": "labels",
     "Preprocessing": "models",
@@ -37,10 +47,14 @@ _WHERE = {
     "build_report": "report:build",
     "dissect": "dissection",
     "dissect_layers": "dissection",
+    "entangle": "entanglement",
+    "entangle_layers": "entanglement",
     "load": "results",
     "load_model": "models",
     "load_run": "results",
     "save": "results",
+    "score_parts": "parts",
+    "score_parts_layers": "parts",
 }
 
 

@@ -1,9 +1,12 @@
 """Feature maps kept between two passes over the images: in memory, in a file, or not at all. numpy only."""
 
 import errno
+import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, Protocol, Self
 
@@ -16,6 +19,9 @@ from interpkit.errors import InterpkitError, ResultError
 Cache = Literal["auto", "ram", "disk", "none"]
 Floats = npt.NDArray[np.float32]
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What file systems say that cannot take room beforehand.
+UNABLE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 RAM_SHARE = 0.25
 DISK_SHARE = 0.5
 
@@ -77,7 +83,7 @@ class DiskStore:
                 while rest:
                     rest = rest[self._file.write(rest) :]
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            if error.errno not in FULL:
                 raise
             free = shutil.disk_usage(self._folder).free / 1e6
             raise ResultError(
@@ -128,6 +134,53 @@ def choose(cache: Cache, size: int, *, scratch: Path) -> tuple[Literal["ram", "d
     if size <= DISK_SHARE * disk:
         return "disk", f"{_size(size)} of maps, {_size(memory)} of memory and {_size(disk)} of disk free"
     return "none", f"{_size(size)} of maps fit neither {_size(memory)} of memory nor {_size(disk)} of disk"
+
+
+@contextmanager
+def kept_arrays(
+    shapes: Sequence[tuple[int, ...]], *, cache: Cache = "auto", scratch: str | Path | None = None
+) -> Iterator[tuple[list[Floats], str]]:
+    """Arrays of these shapes, empty, for maps that are wanted unit by unit, and where they are, in one phrase.
+
+    In memory, or in files that are gone afterwards, chosen as by `choose`; at least a file is needed.
+
+    Raises
+    ------
+    InterpkitError
+        If ``cache`` is ``none``, or they fit nowhere, or the scratch folder does not exist.
+    ResultError
+        If the disk is full.
+    """
+    folder = Path(scratch) if scratch is not None else Path(tempfile.gettempdir())
+    if not folder.is_dir():
+        raise InterpkitError(f"the scratch folder {folder} does not exist")
+    kind, why = choose(cache, 4 * sum(math.prod(shape) for shape in shapes), scratch=folder)
+    if kind == "none":
+        raise InterpkitError(f"these maps have to be kept: {why}; use --cache disk, with --scratch on a larger disk")
+    if kind == "ram":
+        yield [np.empty(shape, np.float32) for shape in shapes], f"{kind} ({why})"
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        files = [Path(place) / str(number) for number in range(len(shapes))]
+        yield [_on_disk(file, shape) for file, shape in zip(files, shapes, strict=True)], f"{kind} ({why})"
+
+
+def _on_disk(file: Path, shape: tuple[int, ...]) -> Floats:
+    """An array in a new file, whose room is taken at once: writing into a map that a full disk cannot hold is fatal."""
+    with file.open("wb") as stream:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, 4 * math.prod(shape))
+        except OSError as error:
+            if error.errno in FULL:
+                free = shutil.disk_usage(file.parent).free / 1e6
+                raise ResultError(
+                    f"no space for the kept maps in {file.parent.parent} ({free:,.0f} MB free); "
+                    "use --cache ram, or --scratch with a folder on a larger disk"
+                ) from error
+            if error.errno not in UNABLE:
+                raise
+    return np.memmap(file, np.float32, "r+", shape=shape)
 
 
 def store_size(shapes: Sequence[tuple[int, int, int]], images: int) -> int:

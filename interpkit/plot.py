@@ -1,12 +1,18 @@
 """Results drawn with matplotlib. Nothing is computed here; every number comes from the result."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interpkit.results import Dissection
+import numpy as np
+import numpy.typing as npt
+
+from interpkit.results import Dissection, Entanglement, PartScores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Ints = npt.NDArray[np.int64]
 
 # Okabe and Ito's palette, which colour-blind readers tell apart; the same for a category on every page.
 COLOURS = {
@@ -18,6 +24,12 @@ COLOURS = {
     "color": "#56B4E9",
 }
 NONE = "#8A8F98"
+# More class names than this cannot be read beside a matrix.
+MOST_NAMES = 60
+# Letters of a name that are written beside a figure.
+LONGEST = 40
+# What location instability is read beside, and how a figure calls it.
+BASELINES = {"best_constant": "best constant place", "centre": "image centre", "random": "random unit"}
 
 
 def category_colours(categories: Sequence[str]) -> dict[str, str]:
@@ -56,9 +68,9 @@ def concepts(result: Dissection, *, rule: str = "top-label", ax: "Axes | None" =
         ax.annotate(text, (middle, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom")
         ticks += list(zip(at, mine["name"], strict=True))
         place += len(mine) + 1
-    ax.set_xticks([at for at, _ in ticks], [name.replace("$", r"\$") for _, name in ticks], rotation=90)
+    ax.set_xticks([at for at, _ in ticks], [_plain(name) for _, name in ticks], rotation=90)
     ax.set_ylabel("units that detect it")
-    ax.spines[["top", "right"]].set_visible(False)
+    _bare(ax)
     if found.empty:
         ax.text(0.5, 0.5, "no unit detects a concept", ha="center", va="center", transform=ax.transAxes)
     return ax
@@ -87,8 +99,186 @@ def iou_distribution(result: Dissection, *, step: float = 0.005, ax: "Axes | Non
     ax.set_xlim(left=0)
     ax.set_xlabel("IoU with the unit's best concept")
     ax.set_ylabel("units")
-    ax.spines[["top", "right"]].set_visible(False)
+    _bare(ax)
     return ax
+
+
+@dataclass(frozen=True, eq=False)
+class OwnerBlocks:
+    """The order in which the units of a layer stand in a matrix: those that one class owns side by side.
+
+    Attributes
+    ----------
+    classes
+        (K,) positions of the classes, by falling number of units.
+    units
+        (U,) the units: those of ``classes[0]`` first, each class's by falling information, those of no class last.
+    sizes
+        (K + 1,) how many units each of ``classes`` owns, and how many have no owner.
+    """
+
+    classes: Ints
+    units: Ints
+    sizes: Ints
+
+
+def owner_blocks(result: Entanglement) -> OwnerBlocks:
+    """The order of ``result``'s units by the class that owns them."""
+    counts = result.units_per_class
+    classes = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(classes) + 1, np.int64)
+    rank[classes] = np.arange(len(classes))
+    rank[-1] = len(classes)
+    units = np.lexsort((-result.best, rank[result.owner]))
+    return OwnerBlocks(classes, units, np.append(counts[classes], result.units - counts.sum()))
+
+
+def entanglement_matrix(result: Entanglement, *, ax: "Axes | None" = None) -> "Axes":
+    """What each unit knows about each class, units ordered by the class that owns them (Liang et al. 2020, figure 1).
+
+    Parameters
+    ----------
+    ax
+        Axes to draw into; new ones by default.
+    """
+    ax = ax or _axes()
+    blocks = owner_blocks(result)
+    values = result.information[blocks.units][:, blocks.classes].T
+    image = ax.imshow(values, aspect="auto", interpolation="nearest", vmin=0, cmap="viridis")
+    ends = np.cumsum(blocks.sizes)[:-1]
+    if len(blocks.classes) <= MOST_NAMES:
+        ax.set_yticks(range(len(blocks.classes)), [_plain(result.classes[k]) for k in blocks.classes])
+        for end in ends[(ends > 0) & (ends < result.units)]:
+            ax.axvline(end - 0.5, color="white", linewidth=0.5, alpha=0.5)
+    ax.set_xlabel("units, ordered by the class they know best")
+    ax.set_ylabel("classes")
+    bar = ax.figure.colorbar(image, ax=ax, label="mutual information, nats")
+    bar.ax.axhline(result.mis_floor, color="white", linestyle="--")
+    return ax
+
+
+def units_per_class(result: Entanglement, *, most: int = 60, ax: "Axes | None" = None) -> "Axes":
+    """Bars of how many units each class owns.
+
+    Parameters
+    ----------
+    most
+        The classes with the most units, at most so many.
+    ax
+        Axes to draw into; new ones by default.
+    """
+    ax = ax or _axes()
+    counts = result.units_per_class
+    classes = owner_blocks(result).classes[:most]
+    ax.bar(range(len(classes)), counts[classes], color=COLOURS["object"], width=0.8)
+    ax.set_xticks(range(len(classes)), [_plain(result.classes[k]) for k in classes], rotation=90)
+    ax.set_ylabel("units that know it best")
+    _bare(ax)
+    return ax
+
+
+def information_distribution(result: Entanglement, *, bars: int = 40, ax: "Axes | None" = None) -> "Axes":
+    """What each unit knows about its best class, beside the same with permuted labels.
+
+    Parameters
+    ----------
+    bars
+        How many, of equal width on a logarithmic axis.
+    ax
+        Axes to draw into; new ones by default.
+    """
+    ax = ax or _axes()
+    best, chance = result.best, result.permuted.max(1)
+    known = np.concatenate([best[best > 0], chance[chance > 0]])
+    if len(known):
+        edges = np.geomspace(known.min(), known.max() * 1.001, bars + 1).tolist()
+        ax.hist(best, bins=edges, color=COLOURS["object"])
+        ax.hist(chance, bins=edges, histtype="step", color=NONE, linestyle="--")
+        ax.set_xscale("log")
+        ax.axvline(result.mis, color="black", linewidth=1)
+        ax.annotate(f" mean {result.mis:.3g}", (result.mis, 1), xycoords=("data", "axes fraction"), va="top")
+        ax.annotate(
+            f"permuted labels {result.mis_floor:.3g} ",
+            (result.mis_floor, 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            ha="right",
+            color=NONE,
+        )
+    ax.set_xlabel("information about the unit's best class, nats")
+    ax.set_ylabel("units")
+    _bare(ax)
+    return ax
+
+
+def instability(result: PartScores, *, bars: int = 40, ax: "Axes | None" = None) -> "Axes":
+    """Location instability of the units with its three baselines (rule for several categories).
+
+    Parameters
+    ----------
+    bars
+        How many.
+    ax
+        Axes to draw into; new ones by default.
+    """
+    ax = ax or _axes()
+    if result.stability is None:
+        return _nothing(ax, "no landmarks")
+    values = result.stability.multi(result.stability.deviation)
+    ax.hist(values[~np.isnan(values)], bins=bars, color=COLOURS["part"])
+    summary = result.stability.summary()["multi"]
+    for line, (name, words) in enumerate(BASELINES.items()):
+        if summary[name] is not None:
+            ax.axvline(summary[name], color=NONE, linestyle="--")
+            place = summary[name], 1 - 0.06 * line
+            ax.annotate(f" {words} {summary[name]:.3f}", place, xycoords=("data", "axes fraction"), va="top")
+    ax.set_xlabel("location instability, share of the image's diagonal")
+    ax.set_ylabel("units")
+    _bare(ax)
+    return ax
+
+
+def template_scatter(result: PartScores, *, ax: "Axes | None" = None) -> "Axes":
+    """Template information of each unit against its location instability: part detectors lie at the upper left.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw into; new ones by default.
+    """
+    ax = ax or _axes()
+    if result.stability is None:
+        return _nothing(ax, "no landmarks")
+    templates, stability = result.templates, result.stability
+    across, up = stability.multi(stability.deviation), templates.ratio[templates.chosen]
+    for chosen, colour in ((~templates.flagged, COLOURS["part"]), (templates.flagged, NONE)):
+        ax.scatter(across[chosen], up[chosen], s=9, color=colour, alpha=0.6, linewidths=0)
+    chance, constant = templates.summary()["chance"], stability.summary()["multi"]["best_constant"]
+    if chance is not None:
+        ax.axhline(chance, color=NONE, linestyle="--")
+        ax.annotate("shuffled values", (1, chance), xycoords=("axes fraction", "data"), va="bottom", ha="right")
+    if constant is not None:
+        ax.axvline(constant, color=NONE, linestyle="--")
+        ax.annotate(" best constant place", (constant, 1), xycoords=("data", "axes fraction"), va="top")
+    ax.set_xlabel("location instability, share of the image's diagonal")
+    ax.set_ylabel("template information, share of its bound")
+    _bare(ax)
+    return ax
+
+
+def _bare(ax: "Axes") -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _nothing(ax: "Axes", words: str) -> "Axes":
+    ax.text(0.5, 0.5, words, ha="center", va="center", transform=ax.transAxes)
+    return ax
+
+
+def _plain(name: str) -> str:
+    """A name as it is written: a dollar would start a formula, and one of a whole line would leave no room to draw."""
+    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return short.replace("$", r"\$")
 
 
 def _axes() -> "Axes":

@@ -6,49 +6,30 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from commands import Run, refused, runner
 from labels_on_disk import Row, grid_of, photograph, small_broden, write_broden
 
-from interpkit.cli import _dissect, _runs, main
+from interpkit.cli import app
+from interpkit.cli._job import VERBS, Verb
 
 TINY = ["python:networks:tiny", "--size", "16"]
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command line in an empty folder: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call
+    return runner(capsys)
 
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
     return small_broden(tmp_path / "set")
-
-
-def refused(run: Run, *arguments: str | Path) -> str:
-    """The one line with which a command refuses; nothing may be on standard output and nothing written."""
-    before = sorted(Path.cwd().rglob("*"))
-    status, out, err = run(*arguments)
-    assert (status, out) == (2, "")
-    said = [line for line in err.splitlines() if line.startswith("interpkit: ")]
-    assert len(said) == 1
-    assert err.splitlines()[-1] == said[0]
-    left = [path for path in sorted(Path.cwd().rglob("*")) if path not in before and "__pycache__" not in path.parts]
-    assert [path for path in left if path.name not in {"reports"} and path.is_file()] == []
-    return said[0]
 
 
 def test_dissect_writes_the_run_and_prints_the_answer(run: Run, labels: Path) -> None:
@@ -147,16 +128,18 @@ def test_nothing_is_left_of_a_run_that_failed(run: Run, labels: Path) -> None:
     assert not Path("reports").exists()
 
 
-def test_flags_are_the_signature() -> None:
-    from interpkit import dissect_layers
-
-    flags = {name: p.default for name, p in inspect.signature(_dissect.dissect).parameters.items()}
-    keywords = {
-        n: p.default for n, p in inspect.signature(dissect_layers).parameters.items() if p.kind is p.KEYWORD_ONLY
-    }
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_flags_are_the_signature(verb: Verb) -> None:
+    function = getattr(import_module(verb.module), verb.function)
+    command = next(one.callback for one in app.registered_commands if one.name == verb.name)
+    assert command is not None
+    flags = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+    keywords = {n: p.default for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
     keywords.pop("progress")
-    assert {name: flags[name] for name in keywords} == keywords
-    assert set(_runs.DISSECT_OPTIONS) == set(keywords)
+    assert set(verb.options) == set(keywords)
+    # A list that nobody gave is None to typer, and a tuple without names to the function.
+    assert {name: flags[name] if keywords[name] != () else () for name in keywords} == keywords
+    assert all(flags[name] is None for name, default in keywords.items() if default == ())
 
 
 def test_unlabelled_images_give_top_images_without_names(run: Run, tmp_path: Path) -> None:

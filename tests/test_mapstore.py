@@ -1,6 +1,7 @@
 """Maps come back as they were put, in order; where they are kept is decided by what is free."""
 
 import errno
+import os
 import shutil
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interpkit.errors import InterpkitError, ResultError
-from interpkit.mapstore import DiskStore, MapStore, RamStore, choose, store_size
+from interpkit.mapstore import DiskStore, MapStore, RamStore, choose, kept_arrays, store_size
 
 Batch = dict[str, NDArray[np.float32]]
 GB = 10**9
@@ -179,6 +180,62 @@ def test_a_file_that_ends_early_is_an_error(tmp_path):
         store._file.truncate(100)
         with pytest.raises(ResultError, match="ended early"):
             list(store)
+
+
+# --- arrays that are wanted unit by unit
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk", "auto"])
+def test_arrays_are_of_the_shapes_asked_for_and_can_be_filled(tmp_path, cache):
+    shapes = [(5, 3), (5, 2, 4, 6)]
+    with kept_arrays(shapes, cache=cache, scratch=tmp_path) as (arrays, where):
+        assert where.startswith(("ram (", "disk (")) if cache == "auto" else where.startswith(f"{cache} (as asked")
+        assert [(array.shape, array.dtype) for array in arrays] == [(shape, np.float32) for shape in shapes]
+        for number, array in enumerate(arrays):
+            array[...] = np.arange(array.size).reshape(array.shape) + number
+        for number, array in enumerate(arrays):
+            np.testing.assert_array_equal(array.ravel(), np.arange(array.size) + number)
+        assert bool(list(tmp_path.iterdir())) == where.startswith("disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_arrays_go_after_an_error_too(tmp_path):
+    with pytest.raises(KeyError), kept_arrays([(2, 2)], cache="disk", scratch=tmp_path):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_have_to_be_kept_somewhere(tmp_path, free):
+    with pytest.raises(InterpkitError, match="have to be kept"), kept_arrays([(2, 2)], cache="none"):
+        pass
+    free(4.0, 4.0)
+    with pytest.raises(InterpkitError, match=r"16 B of maps fit neither .*; use --cache disk"), kept_arrays([(2, 2)]):
+        pass
+    with pytest.raises(InterpkitError, match="does not exist"), kept_arrays([(2, 2)], scratch=tmp_path / "none"):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system takes no room beforehand")
+def test_arrays_on_a_full_disk_are_refused_before_they_are_written(tmp_path):
+    with (
+        full_disk(tmp_path / "disk") as folder,
+        pytest.raises(ResultError) as caught,
+        kept_arrays([(1000, 1000)], cache="disk", scratch=folder),
+    ):
+        pytest.fail("4 MB on a disk of 64 KB")
+    assert str(tmp_path / "disk") in str(caught.value)
+    assert "--scratch" in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system takes no room beforehand")
+def test_a_file_system_that_takes_no_room_beforehand_is_used_as_it_is(tmp_path, monkeypatch):
+    def unable(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    with kept_arrays([(3, 2)], cache="disk", scratch=tmp_path) as (arrays, _):
+        arrays[0][...] = 7
+        assert arrays[0].sum() == 42
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PINS = [
     if line and not line.startswith("#")
 ]
 # Promised to users as part of the installation; the rooms that import them are planned.
-PLANNED = {"scikit-learn", "weasyprint"}
+PLANNED = {"weasyprint"}
 
 
 def normal(requirement: str) -> str:

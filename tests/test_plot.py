@@ -1,9 +1,12 @@
 """Plots draw what the result says."""
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from labels_on_disk import small_broden
+from made_entanglement import CLASSES, entanglement
 from made_pages import detecting, unlabelled, with_threshold
+from made_parts import partscores, without_landmarks
 from networks import tiny
 
 from interpkit import Dissection, LabelSet, Probe, dissect, load_model, plot
@@ -53,3 +56,65 @@ def test_colours_stay_with_their_categories():
     assert colours["part"] == plot.COLOURS["part"]
     assert colours["object"] == plot.COLOURS["object"]
     assert len(set(colours.values())) == 3
+
+
+def test_blocks_hold_every_unit_once_by_owner():
+    result = entanglement()
+    blocks = plot.owner_blocks(result)
+    assert sorted(blocks.units) == list(range(result.units))
+    assert blocks.sizes.tolist() == [*result.units_per_class[blocks.classes], (result.owner < 0).sum()]
+    starts = np.cumsum([0, *blocks.sizes])
+    for place, k in enumerate(blocks.classes.tolist()):
+        mine = blocks.units[starts[place] : starts[place + 1]]
+        assert mine.tolist() == result.units_of(CLASSES[k]).tolist()
+
+
+def test_the_matrix_is_drawn_by_owner():
+    result = entanglement()
+    ax = plot.entanglement_matrix(result)
+    blocks = plot.owner_blocks(result)
+    want = result.information[blocks.units][:, blocks.classes].T
+    np.testing.assert_array_equal(ax.images[0].get_array(), want)
+    assert [tick.get_text()[:39] for tick in ax.get_yticklabels()] == [result.classes[k][:39] for k in blocks.classes]
+    ax.figure.canvas.draw()
+
+
+def test_a_bar_for_every_class():
+    result = entanglement()
+    ax = plot.units_per_class(result, most=5)
+    assert [bar.get_height() for bar in ax.patches] == sorted(result.units_per_class, reverse=True)[:5]
+    ax.figure.canvas.draw()
+
+
+def test_information_beside_permuted_labels():
+    result = entanglement()
+    ax = plot.information_distribution(result)
+    assert sum(bar.get_height() for bar in ax.patches[:-1]) == (result.best > 0).sum()
+    assert ax.lines[0].get_xdata()[0] == result.mis
+    ax.figure.canvas.draw()
+
+
+def test_the_three_baselines_are_drawn():
+    result = partscores()
+    ax = plot.instability(result)
+    one = result.stability.summary()["multi"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [one[name] for name in plot.BASELINES]
+    assert sum(bar.get_height() for bar in ax.patches) == judged(result)
+    ax.figure.canvas.draw()
+
+
+def test_a_dot_for_every_unit():
+    result = partscores()
+    ax = plot.template_scatter(result)
+    dots = np.concatenate([np.ma.filled(one.get_offsets(), np.nan) for one in ax.collections])
+    assert np.isfinite(dots).all(1).sum() == judged(result)
+    ax.figure.canvas.draw()
+
+
+def judged(result):
+    return np.isfinite(result.stability.multi(result.stability.deviation)).sum()
+
+
+def test_no_landmarks_is_said():
+    for draw in (plot.instability, plot.template_scatter):
+        assert draw(without_landmarks()).texts[0].get_text() == "no landmarks"

@@ -1,27 +1,17 @@
 """The page in a browser: what its script counts, sorts and hides, and that it fits a narrow screen."""
 
-import json
-import subprocess
 from collections.abc import Callable
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import asked, widths
 from made_pages import detecting, many_units, three_layers, unlabelled, with_threshold
 
 from interpkit.report import build
 from interpkit.results import Dissection, save
 
 Ask = Callable[..., Any]
-# The answer is written into the page, which the browser then prints.
-HOOK = """<script>addEventListener("load", () => setTimeout(() => {
-  let said;
-  try { said = (() => { %s })(); } catch (error) { said = {error: String(error)}; }
-  document.body.innerHTML = "";
-  document.body.append(Object.assign(document.createElement("pre"), {id: "said", textContent: JSON.stringify(said)}));
-}, 50))</script>"""
-ERRORS = '<head><script>window.errors=[];addEventListener("error",(e)=>errors.push(e.message))</script>'
 
 
 @pytest.fixture
@@ -34,23 +24,9 @@ def ask(chromium: Path, tmp_path: Path) -> Ask:
             for i, result in enumerate(results):
                 save(result, run / f"layer{i}")
             build(run)
-        page = (run / "index.html").read_text().replace("<head>", ERRORS).replace("</body>", HOOK % script + "</body>")
-        (run / "asked.html").write_text(page)
-        address = (run / "asked.html").as_uri() + at
-        return _said(chromium, address, profile=tmp_path / "profile")
+        return asked(chromium, run / "index.html", script, at=at)
 
     return value
-
-
-def _said(chromium: Path, address: str, *, profile: Path) -> Any:
-    quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    # One page may look into another in a frame only where files may read files.
-    free = ["--allow-file-access-from-files", "--window-size=1400,900", "--virtual-time-budget=2000"]
-    command = [str(chromium), *quiet.split(), f"--user-data-dir={profile}", *free]
-    run = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True)
-    said = run.stdout.partition('<pre id="said">')[2].partition("</pre>")[0]
-    assert said, run.stdout[-500:] + run.stderr[-500:]
-    return json.loads(unescape(said))
 
 
 RECOUNT = """
@@ -166,14 +142,7 @@ def test_nothing_is_wider_than_a_narrow_screen(
     ask: Ask, chromium: Path, tmp_path: Path, made: Callable[[], list[Dissection]]
 ) -> None:
     ask(made(), "return 1;")
-    inner = (tmp_path / "run" / "index.html").as_uri()
-    frame = f'<iframe style="width:420px;height:900px;border:0" src="{inner}"></iframe>'
-    script = """const page = document.querySelector("iframe").contentDocument.documentElement;
-    const cut = [...page.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth);
-    return [page.scrollWidth, page.clientWidth, cut.length];"""
-    (tmp_path / "frame.html").write_text(f"<body>{frame}{HOOK % script}</body>")
-    # No headless window is narrower than 500 pixels; a frame is.
-    wide, screen, cut = _said(chromium, (tmp_path / "frame.html").as_uri(), profile=tmp_path / "profile")
+    wide, screen, cut = widths(chromium, tmp_path / "run" / "index.html")
     assert 400 <= screen <= 420
     assert wide <= screen
-    assert cut == 0
+    assert cut == []

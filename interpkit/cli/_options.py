@@ -1,7 +1,9 @@
 """Arguments that several commands share, declared once."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +33,22 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of the forward pass; default: torch's own choice.")]
 Json = Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on standard error but errors.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable images, and count them.")]
+Split = Annotated[str | None, typer.Option(help="Only the images of this split.")]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many images.")]
+BatchSize = Annotated[str, typer.Option(metavar="auto|N", help="Images a forward pass; auto times a few.")]
+MemoryFormat = Annotated[str, typer.Option(help="auto, contiguous, channels_last.")]
+Seed = Annotated[int, typer.Option(help="For what is drawn at random.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the run; default: reports/<model>-<labels>.", show_default=False)
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace another run in that folder.")]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Build the page.")]
+Align = Annotated[
+    str, typer.Option(help="Where cells lie on the input: half-pixel, receptive-field (the paper), effective.")
+]
+Cache = Annotated[str, typer.Option(help="Where maps are kept between the passes: auto, ram, disk, none.")]
+Scratch = Annotated[Path | None, typer.Option(help="Folder for --cache disk.")]
 SingleFile = Annotated[bool, typer.Option("--single-file", help="One self-contained page, pictures inside.")]
 
 
@@ -70,6 +88,18 @@ def layer_names(given: list[str] | None) -> list[str] | None:
     """Names from a repeated option whose values may hold several, separated by commas."""
     names = [name.strip() for value in given or () for name in value.split(",") if name.strip()]
     return list(dict.fromkeys(names)) or None
+
+
+def loading(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of load_model() among a command's arguments."""
+    return {
+        "arch": arguments["arch"],
+        "trust": arguments["trust"],
+        "size": size(arguments["size"]),
+        "mean": numbers(arguments["mean"]),
+        "std": numbers(arguments["std"]),
+        "interpolation": arguments["interpolation"],
+    }
 
 
 def batch(text: str) -> int | str:

@@ -2,32 +2,26 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from interpkit.errors import ResultError
 
 REPORTS = Path("reports")
-# The options of `dissect` that are keyword arguments of dissect(), with the same names and defaults.
-DISSECT_OPTIONS = (
-    "align",
-    "quantile",
-    "iou",
-    "category_rule",
-    "top",
-    "cache",
-    "scratch",
-    "skip_bad",
-    "split",
-    "limit",
-    "device",
-    "batch_size",
-    "memory_format",
-    "threads",
-    "seed",
-)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is asked for: its verb and layers, what it looks at, and the fingerprint its results would carry."""
+
+    verb: str
+    layers: Sequence[str]
+    model_sha: str
+    labels_sha: str
+    fingerprint: str
 
 
 def safe(name: str) -> str:
@@ -37,8 +31,10 @@ def safe(name: str) -> str:
     return safe_name(name)
 
 
-def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overwrite: bool) -> list[Any]:
+def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any]:
     """The results of the same run, if ``folder`` holds all of them; empty if they have to be computed.
+
+    Results of other verbs may lie in the same folder: one page then shows them together.
 
     Raises
     ------
@@ -49,13 +45,16 @@ def already_done(folder: Path, layers: Sequence[str], *, fingerprint: str, overw
 
     there = result_folders(folder)
     _check_place(folder, there)
-    results = [] if overwrite else [load(one) for one in there]
-    other = [one for one in results if not one.provenance.is_of(fingerprint)]
+    found = [] if overwrite else [load(one) for one in there]
+    results = [one for one in found if one.provenance.verb == planned.verb]
+    other = [one for one in results if not one.provenance.is_of(planned.fingerprint)]
+    looked = (planned.model_sha, planned.labels_sha)
+    other += [one for one in found if (one.provenance.model_sha, one.provenance.labels_sha) != looked]
     if other:
         raise ResultError(
             f"{folder} holds another run ({other[0].provenance.command}); choose another --out, or --overwrite it"
         )
-    if {one.layer for one in results} >= set(layers):
+    if {one.layer for one in results} >= set(planned.layers):
         return sorted(results, key=lambda one: one.order)
     return []
 
@@ -116,23 +115,34 @@ def folder_made(folder: Path) -> Iterator[None]:
         raise
 
 
-def store(results: Mapping[str, Any], folder: Path) -> None:
-    """Save every layer of a run; what an earlier run left there goes when all of the new one is written."""
-    from interpkit.results import PICTURES, picture_file, read_about, result_folders, safe_name, save
+def store(results: Sequence[Any], folder: Path) -> None:
+    """Save every layer of a run; what an earlier run left there goes when all of the new one is written.
 
-    # Only pictures that an earlier result lists are removed: other files there belong to somebody else.
-    listed: set[str] = set()
-    earlier = result_folders(folder)
-    for old in earlier:
-        with suppress(ResultError):
-            listed.update(map(picture_file, read_about(old).get("pictures", ())))
-    again = bool(earlier)
-    written = {save(result, folder / safe_name(layer), overwrite=again) for layer, result in results.items()}
+    Results of other verbs on the same network and images stay: one page shows them together.
+    """
+    from interpkit.results import PICTURES, picture_file, read_about, result_folder_name, result_folders, save
+
+    made = results[0].provenance
+    listed: dict[Path, set[str]] = {}
+    earlier = []
     for old in result_folders(folder):
+        about: dict[str, Any] = {}
+        with suppress(ResultError):
+            about = read_about(old)
+        listed[old] = set(map(picture_file, about.get("pictures", ())))
+        was = about.get("provenance", {})
+        beside = was.get("verb") != made.verb and was.get("model_sha") == made.model_sha
+        if not (beside and was.get("labels_sha") == made.labels_sha):
+            earlier.append(old)
+    again = bool(earlier)
+    written = {save(result, folder / result_folder_name(result), overwrite=again) for result in results}
+    for old in earlier:
         if old not in written:
             shutil.rmtree(old)
-    shown = {picture_file(name) for result in results.values() for name in result.pictures}
-    for name in listed - shown:
+    # Only pictures that such a result lists are removed: other files there belong to somebody else.
+    kept = {picture_file(name) for result in results for name in result.pictures}
+    kept |= {name for old, names in listed.items() if old not in earlier for name in names}
+    for name in {name for old in earlier for name in listed[old]} - kept:
         (folder / PICTURES / name).unlink(missing_ok=True)
 
 

@@ -38,8 +38,8 @@ def targets(labels: "LabelSet", told: frozenset[str] | None) -> Targets:
     """As ``LabelSet.targets``; ``told`` are the images of a table of 0 and 1."""
     if labels.classes is None:
         raise LabelSetError(
-            f"label set {labels.name} ({labels.layout}) has no classes; put its images into one folder a class, or add "
-            "classes.csv with columns image and class"
+            f"label set {labels.name} ({labels.layout}) has no classes; put its images into one folder a class, "
+            "at least two, or add classes.csv with columns image and class"
         )
     _refuse_unclassified(labels, told)
     code, names = pd.factorize(labels.classes["class"], sort=True)

@@ -35,6 +35,8 @@ class LoadedModel:
         The one batch size an exported network takes; None where any will do.
     flags : tuple[str, ...]
         What has to follow ``spec`` on a command line to load the same again: ``("--arch", "torchvision:resnet18")``.
+    classes : tuple[str, ...]
+        Names of the network's outputs, in order, where they are recorded with its weights; else none.
     """
 
     module: nn.Module
@@ -46,6 +48,7 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
     fixed_batch: int | None = None
     flags: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,7 @@ class Built:
     fixed_batch: int | None = None
     channels: int | None = None
     size: tuple[int, int] | None = None
+    classes: tuple[str, ...] = ()
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -64,6 +64,7 @@ def load_model(
         notes=built.notes,
         fixed_batch=built.fixed_batch,
         flags=(*(["--arch", arch] if arch else []), *(["--trust"] if trust else []), *flags.words()),
+        classes=built.classes,
     )
 
 

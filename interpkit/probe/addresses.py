@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from interpkit.errors import UnknownNameError, nearest
+from interpkit.errors import ModelError, UnknownNameError, nearest
 
 _ADDRESS = re.compile(r"(?P<module>.*?)(?:#(?P<call>[1-9][0-9]*))?(?:\[(?P<member>[0-9]+)\])?")
 _WRAPPERS = frozenset({"module", "_orig_mod"})
@@ -74,6 +74,24 @@ def tensors(output: object) -> list[Tensor]:
     if isinstance(output, tuple | list):
         return [item for item in output if isinstance(item, Tensor)]
     return []
+
+
+def rows_of(output: object) -> Tensor:
+    """What a network returned as (N, outputs): the first of its tensors that is that, or maps of a single cell.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    found = tensors(output)
+    for tensor in found:
+        if tensor.dim() == 2:
+            return tensor
+        if tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
+            return tensor.flatten(1)
+    have = ", ".join(str(tuple(tensor.shape)) for tensor in found) or "no tensor"
+    raise ModelError(f"the network gives {have}, not a row of outputs an image, (N, outputs)")
 
 
 def main_member(ranks: list[int]) -> int:

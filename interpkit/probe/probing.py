@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from interpkit.errors import ModelError
 from interpkit.models import LoadedModel, Preprocessing, load_model
-from interpkit.probe.addresses import Address, find, tensors
+from interpkit.probe.addresses import Address, find, rows_of, tensors
 from interpkit.probe.surveying import blank, default_of
 from interpkit.probe.tracing import Reshape, Trace, as_maps, check, pick, trace
 from interpkit.probe.watching import Reached, Run, device_of, dtype_of, undisturbed, watched
@@ -85,6 +85,35 @@ class Probe:
         dict[str, torch.Tensor]
             (N, U, h, w) for each of ``layers``, without gradient, a copy of its own, at least float32.
         """
+        return self._all(images, whole=False)[0]
+
+    def through(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The maps of each layer, and what the network makes of them: one forward pass to its end.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (N, channels, H, W), as for the call.
+
+        Returns
+        -------
+        tuple[dict[str, torch.Tensor], torch.Tensor]
+            The maps, and the network's output (N, outputs), at least float32: of several tensors the first of rank 2.
+
+        Raises
+        ------
+        ModelError
+            If the network gives no row of numbers an image.
+        """
+        maps, outputs = self._all(images, whole=True)
+        return maps, torch.cat([_plain(rows_of(output)) for output in outputs])[: len(images)]
+
+    def only(self, layer: str) -> "Probe":
+        """One of the layers alone, of the same network."""
+        return Probe(self.loaded, [layer], device=str(self.device), reshape=self.reshape)
+
+    def _all(self, images: Tensor, *, whole: bool) -> tuple[dict[str, Tensor], list[object]]:
+        """The maps of all images, and what each forward pass gave that went to its end."""
         if images.dim() != 4:
             raise ModelError(f"images are (N, channels, H, W), not {tuple(images.shape)}")
         images = images.to(self.device, dtype_of(self.model))
@@ -92,9 +121,11 @@ class Probe:
         if self._addresses is None:
             self._look(images[: batch or 1], must=True)
         if batch is None or batch == len(images):
-            return self._run(images)
-        parts = [self._run(_filled(piece, batch), keep=len(piece)) for piece in torch.split(images, batch)]
-        return {name: torch.cat([part[name] for part in parts]) for name in self.layers}
+            return self._run(images, whole=whole)
+        pieces = torch.split(images, batch)
+        parts = [self._run(filled(piece, batch), keep=len(piece), whole=whole) for piece in pieces]
+        together = {name: torch.cat([part[name] for part, _ in parts]) for name in self.layers}
+        return together, [output for _, outputs in parts for output in outputs]
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(U, h, w) of each layer for an image of the preprocessing's size."""
@@ -133,7 +164,10 @@ class Probe:
             as_maps(_output(seen, address), name, size=seen.size, reshape=self.reshape)
         self._addresses = addresses
 
-    def _run(self, images: Tensor, *, keep: int | None = None) -> dict[str, Tensor]:
+    def _run(
+        self, images: Tensor, *, keep: int | None = None, whole: bool = False
+    ) -> tuple[dict[str, Tensor], list[object]]:
+        """The maps of one forward pass, and, if it went to its end, what it gave."""
         wanted: dict[tuple[str, int], list[tuple[str, Address]]] = defaultdict(list)
         for name, address in (self._addresses or {}).items():
             wanted[address.module, address.call or 1].append((name, address))
@@ -144,17 +178,18 @@ class Probe:
             for name, address in wanted.pop(run.key, ()):
                 tensor = as_maps(pick(tensors(run.output), address), name, size=size, reshape=self.reshape)[:keep]
                 # A copy: an in-place operation further on would otherwise rewrite what is kept.
-                maps[name] = tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor.clone()
-            if not wanted:
+                maps[name] = _plain(tensor)
+            if not wanted and not whole:
                 raise Reached
 
         modules = {module for module, _ in wanted}
+        outputs: list[object] = []
         with undisturbed(self.model), torch.no_grad(), watched(self.model, modules, take):
-            self.model(images)
+            outputs.append(self.model(images))
         if wanted:
             missing = ", ".join(name for asked in wanted.values() for name, _ in asked)
             raise ModelError(f"layer {missing} did not run on these images")
-        return {name: maps[name] for name in self.layers}
+        return {name: maps[name] for name in self.layers}, outputs
 
 
 def _output(seen: Trace, address: Address) -> Tensor:
@@ -162,7 +197,12 @@ def _output(seen: Trace, address: Address) -> Tensor:
     return pick(firing.outputs, address)
 
 
-def _filled(images: Tensor, batch: int) -> Tensor:
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy in float32 or wider."""
+    return tensor.float() if tensor.dtype in (torch.half, torch.bfloat16) else tensor.clone()
+
+
+def filled(images: Tensor, batch: int) -> Tensor:
     """``images`` with blank ones added up to the one batch size that an exported network takes."""
     blanks = images.new_zeros((batch - len(images), *images.shape[1:]))
     return torch.cat([images, blanks])

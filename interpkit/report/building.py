@@ -11,6 +11,8 @@ from markupsafe import Markup
 from interpkit import _plugins
 from interpkit.report import sections
 from interpkit.report.formats import FILTERS
+from interpkit.report.kinds import by_kind, question
+from interpkit.report.matrices import STOPS
 from interpkit.report.page import Page, Section
 from interpkit.results import load_run, result_folders
 
@@ -18,14 +20,14 @@ PAGE = "index.html"
 
 
 def build(run: str | Path, *, single_file: bool = False) -> Path:
-    """Write ``<run>/index.html`` from the results in ``run``; numpy and pandas suffice.
+    """Write ``<run>/index.html`` from the results in ``run``; without torch.
 
     The page is written beside its place and renamed, so that a page that exists is whole.
 
     Parameters
     ----------
     run
-        A folder with one folder per layer and ``images/``.
+        A folder with one folder per layer and kind of result, and ``images/``.
     single_file
         Embed the pictures: the page is one file that can be sent around.
 
@@ -38,7 +40,14 @@ def build(run: str | Path, *, single_file: bool = False) -> Path:
     results = load_run(folder)
     where = folder.parent if result_folders(folder) == [folder] else folder
     layers = tuple(dict.fromkeys(result.layer for result in results))
-    page = Page(folder=folder, results=where, layers=layers, single_file=single_file, environment=_environment())
+    page = Page(
+        folder=folder,
+        results=where,
+        layers=layers,
+        verbs=frozenset((result.layer, result.provenance.verb) for result in results),
+        single_file=single_file,
+        environment=_environment(),
+    )
     path = folder / PAGE
     part = path.with_name(f".{PAGE}.{os.getpid()}")
     try:
@@ -58,6 +67,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.globals["stops"] = STOPS
     return environment
 
 
@@ -67,12 +77,14 @@ def _document(results: Sequence[Any], page: Page) -> str:
     first = min(offer.order for offer in offers if offer.scope == "layer")
     for_run = [offer for offer in offers if offer.scope == "run"]
     for_layers = [offer for offer in offers if offer.scope == "layer"]
-    parts = [
-        (layer, _rendered(for_layers, [result for result in results if result.layer == layer], page))
-        for layer in page.layers
-    ]
+    parts = []
+    for layer in page.layers:
+        kinds = by_kind([result for result in results if result.layer == layer])
+        parts.append((layer, [(kind, _rendered(for_layers, mine, page)) for kind, mine in kinds]))
     values = {
         "results": results,
+        "several": len(by_kind(results)) > 1,
+        "question": question,
         "before": _rendered([offer for offer in for_run if offer.order < first], results, page),
         "layers": parts,
         "after": _rendered([offer for offer in for_run if offer.order > first], results, page),

@@ -1,5 +1,6 @@
 """How numbers, dates and colours are written on a page: to the digits that mean something."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -27,6 +28,22 @@ def score(value: float) -> str:
     """
     text = f"{value:.3f}"
     return {"0.000": "0", "1.000": "1"}.get(text, text.removeprefix("0"))
+
+
+def number(value: float | None) -> str:
+    """A measured number: three decimals, or two digits where those would all be zero; a dash for none.
+
+    Examples
+    --------
+    >>> number(0.1123), number(0.00456), number(0.0)
+    ('.112', '.0046', '0')
+    """
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    size = abs(value)
+    text = f"{size:.3f}" if size >= 0.01 or size < 1e-6 else f"{size:.{1 - math.floor(math.log10(size))}f}"
+    text = {"0.000": "0", "1.000": "1"}.get(text, text.removeprefix("0"))
+    return f"\N{MINUS SIGN}{text}" if value < 0 and text != "0" else text
 
 
 def limit(value: float) -> str:
@@ -87,6 +104,7 @@ def listed(names: Sequence[str], *, most: int = 12) -> str:
 FILTERS = {
     "count": count,
     "score": score,
+    "number": number,
     "limit": limit,
     "seconds": seconds,
     "date": date,

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal
 
 from jinja2 import Environment
@@ -47,6 +48,8 @@ class Page:
         result alone.
     layers
         The layers of the run in their order; a layer's place in it is part of its units' anchors.
+    verbs
+        Which layer has a result of which verb, as pairs.
     single_file
         Pictures are embedded instead of referenced.
     """
@@ -54,6 +57,7 @@ class Page:
     folder: Path
     results: Path
     layers: tuple[str, ...]
+    verbs: frozenset[tuple[str, str]]
     single_file: bool
     environment: Environment
     pictures: dict[str, Picture] = field(default_factory=dict)
@@ -93,7 +97,7 @@ class Section:
     title
         Heading; empty for a section that needs none.
     needs
-        Result types without which the section does not appear.
+        Result types without which the section does not appear; of a union, one suffices.
     order
         Sections stand in rising order.
     render
@@ -103,7 +107,7 @@ class Section:
     """
 
     title: str
-    needs: tuple[type, ...]
+    needs: tuple[type | UnionType, ...]
     order: int
     render: Callable[[Sequence[Any], Page], Markup]
     scope: Literal["run", "layer"] = "layer"

@@ -3,7 +3,10 @@
 Each file of this folder without a leading underscore is one kind of result. numpy and pandas only.
 """
 
+from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation
 from interpkit.results._chance import Chance, best_of_each
+from interpkit.results._gallery import Gallery
+from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance, fingerprint
 from interpkit.results._storage import (
@@ -12,18 +15,31 @@ from interpkit.results._storage import (
     load_run,
     picture_file,
     read_about,
+    result_folder_name,
     result_folders,
     safe_name,
     save,
 )
 from interpkit.results.dissection import Dissection, TopImages
+from interpkit.results.entanglement import Entanglement
+from interpkit.results.partscores import PartScores
 
 __all__ = [
     "PICTURES",
+    "Ablation",
+    "Adversarial",
+    "Association",
     "Chance",
+    "Compression",
     "Dissection",
+    "Entanglement",
+    "Gallery",
+    "Localisation",
+    "PartScores",
     "Parts",
     "Provenance",
+    "Stability",
+    "TemplateScores",
     "TopImages",
     "best_of_each",
     "fingerprint",
@@ -31,6 +47,7 @@ __all__ = [
     "load_run",
     "picture_file",
     "read_about",
+    "result_folder_name",
     "result_folders",
     "safe_name",
     "save",

@@ -41,6 +41,20 @@ def safe_name(name: str) -> str:
     return f"{safe}-layer" if safe in {PICTURES, "", ".", ".."} else safe
 
 
+def result_folder_name(result: Any) -> str:  # noqa: ANN401 - any result type
+    """Folder of a result in its run: the layer's own for a dissection, beside it for every other verb.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> made = SimpleNamespace(verb="entangle")
+    >>> result_folder_name(SimpleNamespace(layer="features.0", provenance=made))
+    'features.0-entangle'
+    """
+    name, verb = safe_name(result.layer), result.provenance.verb
+    return name if verb == "dissect" else f"{name}-{verb}"
+
+
 def picture_file(name: str) -> str:
     """File name in ``<run>/images/`` of the label set's image ``name``; different images never share one.
 
@@ -79,8 +93,8 @@ class StoredPictures(Mapping[str, bytes]):
 def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  # noqa: ANN401 - any result type
     """Write a result into ``folder``, all of it or nothing.
 
-    The usual place is ``<run>/<layer>``; pictures go to ``<run>/images``. The files are written beside the folder and
-    moved into place by one rename, so a folder that exists is complete.
+    The usual place is ``<run>/<result_folder_name(result)>``; pictures go to ``<run>/images``. The files are written
+    beside the folder and moved into place by one rename, so a folder that exists is complete.
 
     Raises
     ------

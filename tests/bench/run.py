@@ -1,6 +1,6 @@
 """Speed and memory of the main job, as ratios measured in one run.
 
-    python tests/bench/run.py [--pairs 5] [--images 1004] [--only dissect,thresholds,memory,report]
+    python tests/bench/run.py [--pairs 5] [--images 1004] [--only dissect,thresholds,memory,report,passes,...]
 
 Absolute times differ from machine to machine and from minute to minute; every line here is a ratio of two things
 measured in turn, and the median of the pairs. The photographs are ../shared/data/broden-real where that folder is
@@ -23,6 +23,8 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from entanglement import bench_information
+from parts import bench_templates
 
 # As the command line does, and before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -39,6 +41,8 @@ LIMITS = {
     "dissect, two forward passes / (decode + fastest forward)": 2.3,
     "dissect, maps in memory / (decode + forward at batch 64 contiguous)": 0.5,
     "thresholds / fastest forward": 0.05,
+    "entangle, pass over the images / (decode + fastest forward)": 1.15,
+    "parts, pass over the images / (decode + fastest forward)": 1.15,
 }
 
 
@@ -107,13 +111,14 @@ class Bench:
             chosen = (size, name) == (self.feeding.batch_size, self.feeding.memory_format)
             print(f"{ms:8.1f} ms an image, batch {size} {name}{'   <- fastest' if chosen else ''}")
 
-    def decode(self) -> float:
-        """Seconds to decode every image and every label map, with as many threads as the run has."""
+    def decode(self, *, maps: bool = True) -> float:
+        """Seconds to decode every image and (``maps``) every label map, with as many threads as the run has."""
         from interpkit.feeding import read_image
 
         def one(row: int) -> None:
             read_image(self.labels, row, self.probe.preprocessing)
-            self.labels.labels(row)
+            if maps:
+                self.labels.labels(row)
 
         with ThreadPoolExecutor(THREADS) as pool:
             return timed(lambda: list(pool.map(one, range(len(self.labels)))))
@@ -171,6 +176,27 @@ def bench_dissect(folder: Path, *, pairs: int, images: int) -> bool:
         shown = {cache: " + ".join(f"{k} {v:.1f}" for k, v in one.items() if v > 0.05) for cache, one in stages.items()}
         slowly = reference - decode
         print(f"pair {pair + 1}: decode {decode:.1f} s, forward {forward:.1f} s, at batch 64 {slowly:.1f} s; {shown}")
+    return report_ratios(ratios)
+
+
+def bench_passes(folder: Path, *, pairs: int, images: int) -> bool:
+    """The passes of entangle() and score_parts() against their physical limit."""
+    from interpkit import entangle, score_parts
+
+    bench = Bench(folder, images)
+    # Classes by turns: what they are does not matter to the pass.
+    names = bench.labels.images["image"]
+    table = pd.DataFrame({"image": names, "class": [f"class {i % 4}" for i in range(len(names))]})
+    table.to_csv(bench.labels.root / "classes.csv", index=False)
+    labels = type(bench.labels).open(bench.labels.root)
+    fastest = (bench.feeding.batch_size, bench.feeding.memory_format)
+    ratios: dict[str, list[float]] = {}
+    for _ in range(pairs):
+        base = bench.decode(maps=False) + bench.forward(*fastest)
+        for name, verb in (("entangle", entangle), ("parts", score_parts)):
+            result = verb(bench.probe, labels, batch_size=fastest[0], memory_format=fastest[1], threads=THREADS)
+            key = f"{name}, pass over the images / (decode + fastest forward)"
+            ratios.setdefault(key, []).append(result.provenance.stages["activations"] / base)
     return report_ratios(ratios)
 
 
@@ -261,13 +287,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1004)
-    parser.add_argument("--only", default="dissect,thresholds,memory,report")
+    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates")
     arguments = parser.parse_args()
     benches = {
         "dissect": lambda folder: bench_dissect(folder, pairs=arguments.pairs, images=arguments.images),
         "thresholds": lambda folder: bench_thresholds(folder, pairs=arguments.pairs),
         "memory": lambda folder: bench_memory(folder, images=arguments.images),
         "report": lambda folder: bench_report(folder, pairs=arguments.pairs),
+        "passes": lambda folder: bench_passes(folder, pairs=arguments.pairs, images=arguments.images),
+        "information": bench_information,
+        "templates": lambda _folder: bench_templates(),
     }
     good = True
     for name in arguments.only.split(","):

@@ -1,16 +1,27 @@
-"""What was run, in one line, and what the reader must be told."""
+"""What was run, in one line a kind of result, and what the reader must be told."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
+from interpkit.report.kinds import ANY, by_kind
 from interpkit.report.page import Page, Section
-from interpkit.results import Dissection
+
+# Said in the settings; no reader needs it first.
+QUIET = "maps kept"
 
 
-def render(results: Sequence[Dissection], page: Page) -> Markup:
-    """One line, the notes and the images that were left out."""
-    return page.render("run.html", {"results": results, "first": results[0], "made": results[0].provenance})
+def render(results: Sequence[Any], page: Page) -> Markup:
+    """A line for each kind, the notes and the images that were left out."""
+    skipped = list(dict.fromkeys(name for result in results for name in result.skipped))
+    notes = dict.fromkeys(note for _, found in by_kind(results) for note in found[0].provenance.notes)
+    values = {
+        "groups": by_kind(results),
+        "skipped": skipped,
+        "notes": [note for note in notes if not note.startswith(QUIET)],
+    }
+    return page.render("run.html", values)
 
 
-OFFER = Section(title="", needs=(Dissection,), order=10, render=render, scope="run")
+OFFER = Section(title="", needs=(ANY,), order=10, render=render, scope="run")

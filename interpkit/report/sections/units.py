@@ -27,7 +27,6 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
         "units": units,
         "cards": (_card(result, unit, page=page, colours=colours) for unit in units),
         "concepts": {c: found[found["category"] == c].to_dict(orient="records") for c in result.categories},
-        "frame": "M-9-9H{1}V{0}H-9z".format(*(side + 9 for side in result.grid)),
         "row": ROW,
         "sheet": SHEET,
     }

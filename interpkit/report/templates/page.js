@@ -58,10 +58,11 @@
     const table = layer.querySelector("table.units");
     if (!table) return { clear() {} };
     const body = table.tBodies[0];
-    const sheets = all(".sheet", layer);
+    const part = table.closest("section");
+    const sheets = all(".sheet", part);
     const size = sheets[0].children.length;
-    const cards = new Map(all(".card", layer).map((card) => [card.dataset.u, card]));
-    const finder = layer.querySelector(".finder");
+    const cards = new Map(all(".card", part).map((card) => [card.dataset.u, card]));
+    const finder = part.querySelector(".finder");
     const heads = all("th", table.tHead);
     let rows = [...body.rows];
     const facts = new Map(rows.map((row) => {
@@ -126,6 +127,51 @@
     finder.addEventListener("submit", (event) => event.preventDefault());
     filter();
     return { clear() { finder.reset(); filter(); } };
+  });
+
+  // Matrices: the cell under the pointer in words; its value is read back from its colour.
+  const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
+  const shortly = (name) => (name.length > 60 ? `${name.slice(0, 60)}…` : name);
+  const nearest = (stops, pixel) => {
+    const at = (share) => {
+      const place = share * (stops.length - 1);
+      const low = Math.min(Math.floor(place), stops.length - 2);
+      return stops[low].map((value, i) => value + (place - low) * (stops[low + 1][i] - value));
+    };
+    let best = [Infinity, 0];
+    for (let i = 0; i < 256; i += 1) {
+      const far = at(i / 255).reduce((sum, value, c) => sum + (value - pixel[c]) ** 2, 0);
+      if (far < best[0]) best = [far, i / 255];
+    }
+    return best[1];
+  };
+  all(".cells").forEach((cells) => {
+    const image = cells.querySelector("img");
+    let known;
+    const read = () => {
+      document.body.append(tip);
+      const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(image, 0, 0);
+      const sides = JSON.parse(cells.querySelector("script").textContent);
+      const stops = cells.dataset.stops.split(" ").map((stop) => [0, 2, 4].map((i) => parseInt(stop.slice(i, i + 2), 16)));
+      return { canvas, context, sides, stops };
+    };
+    const word = ({ names, block, first }, i) => (first.length ? `unit ${first[i]} (${shortly(names[block[i]])})` : shortly(names[block[i]]));
+    const show = (event) => {
+      known ??= read();
+      const box = cells.getBoundingClientRect();
+      const place = (at, from, size, n) => Math.min(Math.max(Math.floor((at - from) / size * n), 0), n - 1);
+      const x = place(event.clientX, box.left, box.width, known.canvas.width);
+      const y = place(event.clientY, box.top, box.height, known.canvas.height);
+      const value = nearest(known.stops, known.context.getImageData(x, y, 1, 1).data) * cells.dataset.top;
+      tip.textContent = `${word(known.sides[0], y)}, ${word(known.sides[1], x)}: about ${limit(Number(value.toPrecision(2)))}`;
+      tip.hidden = false;
+      tip.style.left = `${Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8)}px`;
+      tip.style.top = `${event.clientY + 16 + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 8 : event.clientY + 16}px`;
+    };
+    cells.addEventListener("pointermove", show);
+    cells.addEventListener("pointerleave", () => { tip.hidden = true; });
   });
 
   // Further crops wait in templates: half of the page's elements would otherwise be kept for nobody.

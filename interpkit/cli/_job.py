@@ -1,0 +1,147 @@
+"""What the commands that compute have in common: open, look at the run's folder, compute, keep, show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from interpkit.cli import _options as options
+from interpkit.cli import _runs as runs
+from interpkit.cli._screen import as_json, line, progress_shown, remark, say_input
+from interpkit.cli._shown import show
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command that computes.
+
+    Attributes
+    ----------
+    name
+        As it is typed.
+    module
+        Where its functions are.
+    function
+        Computes a result for each layer of a probe.
+    options
+        Its keyword arguments that the command line has too, with the same names and defaults.
+    """
+
+    name: str
+    module: str
+    function: str
+    options: tuple[str, ...]
+
+
+_COMMON = ("skip_bad", "split", "limit", "device", "batch_size", "memory_format", "threads", "seed")
+DISSECT = Verb(
+    "dissect",
+    "interpkit.dissection",
+    "dissect_layers",
+    ("align", "quantile", "iou", "category_rule", "top", "cache", "scratch", *_COMMON),
+)
+ENTANGLE = Verb(
+    "entangle",
+    "interpkit.entanglement",
+    "entangle_layers",
+    ("target", "pool", "rectify", "estimator", "analyses", "class_limit", *_COMMON),
+)
+PARTS = Verb(
+    "parts",
+    "interpkit.parts",
+    "score_parts_layers",
+    ("align", "top", "radius", "cache", "scratch", *_COMMON),
+)
+VERBS = (DISSECT, ENTANGLE, PARTS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user typed.
+
+    Attributes
+    ----------
+    loading
+        Keyword arguments of load_model().
+    chosen
+        Keyword arguments of the verb's function.
+    """
+
+    model: str
+    labels: str
+    layers: list[str] | None
+    loading: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go and how they are shown."""
+
+    out: Path | None
+    overwrite: bool
+    report: bool
+    single_file: bool
+    as_document: bool
+    quiet: bool
+
+
+def chosen(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a verb's function among a command's arguments."""
+    values = {name: arguments[name] for name in verb.options}
+    return {**values, "batch_size": options.batch(values["batch_size"])}
+
+
+def carry_out(verb: Verb, asked: Asked, output: Output) -> None:
+    """Do what was asked and show it: ten lines a layer, or the summary as JSON, and where the page is."""
+    job = Job(verb, asked, quiet=output.quiet)
+    folder = output.out or job.default_folder()
+    results = job.results(folder, overwrite=output.overwrite)
+    page = runs.build_page(folder, single_file=output.single_file) if output.report else None
+    if output.as_document:
+        as_json({"run": str(folder), "report": str(page) if page else None, "layers": [r.summary() for r in results]})
+        return
+    for result in results:
+        show(result)
+    line(str(page or folder))
+
+
+class Job:
+    """One run: the model and the labels opened, the run's folder looked at, the work done, the results kept."""
+
+    def __init__(self, verb: Verb, asked: Asked, *, quiet: bool) -> None:
+        from interpkit.labels import LabelSet
+        from interpkit.models import load_model
+        from interpkit.probe import Probe
+
+        self._verb, self._chosen, self._quiet = verb, asked.chosen, quiet
+        loaded = load_model(asked.model, **asked.loading)
+        say_input(loaded, quiet=quiet)
+        self._labels = LabelSet.open(asked.labels)
+        self._probe = Probe(loaded, asked.layers, device=asked.chosen["device"] or "auto")
+        runs.check_folders(self._probe.layers)
+        if asked.layers is None:
+            remark(f"no layer named: the default is {self._probe.layers[0]}; see `interpkit layers`", quiet=quiet)
+
+    def default_folder(self) -> Path:
+        """``reports/<model>-<labels>[-<layer> if one]``."""
+        names = [self._probe.loaded.name, self._labels.name]
+        names += self._probe.layers if len(self._probe.layers) == 1 else []
+        return runs.REPORTS / runs.safe("-".join(names))
+
+    def results(self, folder: Path, *, overwrite: bool) -> list[Any]:
+        """The results in ``folder``: those of the same run if they are there, else computed and saved."""
+        module = import_module(self._verb.module)
+        planned = module.planned_fingerprint(self._probe, self._labels, self._chosen)
+        probe, labels = self._probe, self._labels
+        asked = runs.Planned(self._verb.name, probe.layers, probe.loaded.sha, labels.sha, planned)
+        done = runs.already_done(folder, asked, overwrite=overwrite)
+        if done:
+            remark(f"already done: {folder} holds this run", quiet=self._quiet)
+            return done
+        compute = getattr(module, self._verb.function)
+        with runs.folder_made(folder), progress_shown(quiet=self._quiet) as progress:
+            results = compute(self._probe, self._labels, progress=progress, **self._chosen)
+            runs.store(list(results.values()), folder)
+        return list(results.values())

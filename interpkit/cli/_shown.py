@@ -1,0 +1,103 @@
+"""A result in ten lines: the run, the numbers with their chance levels, the best units."""
+
+from typing import Any
+
+from interpkit.cli._screen import aligned, line
+
+
+def show(result: Any, *, best: int = 5) -> None:  # noqa: ANN401 - a result, whose type needs pandas
+    """Print a result of any kind."""
+    line(f"{result.provenance.model} {result.layer} on {result.provenance.labels}: {result.images:,} images")
+    {"dissect": _dissection, "entangle": _entanglement, "parts": _parts}[result.provenance.verb](result, best)
+    if result.skipped:
+        images = "image" if len(result.skipped) == 1 else "images"
+        line(f"  {len(result.skipped):,} {images} could not be read: {', '.join(result.skipped[:3])}")
+
+
+def _dissection(result: Any, best: int) -> None:  # noqa: ANN401
+    summary = result.summary()
+    if not result.categories:
+        line(f"  {result.units:,} units; no labels, so no names: the page shows each unit's top images")
+        return
+    line(
+        f"  {summary['detectors']:,} of {result.units:,} units detect a concept (IoU > {result.iou_threshold:g}); "
+        f"chance gives {summary['chance']['detectors']:,}"
+    )
+    line(
+        f"  unique: {summary['unique_detectors_top_label']:,} by top label "
+        f"(chance {summary['chance']['unique_detectors_top_label']:,}), "
+        f"{summary['unique_detectors_every_category']:,} over every category "
+        f"(chance {summary['chance']['unique_detectors_every_category']:,})"
+    )
+    by = summary["by_category"]
+    found = ", ".join(f"{name} {value['detectors']:,}" for name, value in by.items() if value["detectors"])
+    line(f"  detectors by category: {found or 'none'}")
+    if summary["dead"] or summary["silent"]:
+        line(f"  {summary['dead']:,} dead, {summary['silent']:,} silent (mostly at their floor)")
+    table = result.table().sort_values(["iou", "unit"], ascending=[False, True]).head(best)
+    _rows(
+        [("unit", "concept", "category", "IoU")]
+        + [
+            (str(u), c or "none", g, f"{iou:.3f}")
+            for u, c, g, iou in table[["unit", "concept", "category", "iou"]].to_numpy()
+        ]
+    )
+
+
+def _entanglement(result: Any, best: int) -> None:  # noqa: ANN401
+    summary = result.summary()
+    chance = summary["chance"]
+    line(
+        f"  {summary['classes']:,} classes; mutual information score {summary['mis']:.4f} nats "
+        f"(permuted labels {chance['mis']:.4f}), {summary['normalised_mis']:.3f} of what there is to know "
+        f"({chance['normalised_mis']:.3f})"
+    )
+    line(
+        f"  exclusive: {_number(summary['mis_l1'])} of a unit's information is about its best class "
+        f"(permuted labels {_number(chance['mis_l1'])}); {summary['classes_without_units']:,} classes own no unit"
+    )
+    drop = summary.get("ablation")
+    if drop:
+        line(
+            f"  recall lost without a class's own units {_number(drop['drop_own'])}, by the other classes "
+            f"{_number(drop['drop_other'])}, without as many random units {_number(drop['drop_random'])}"
+        )
+    for warning in result.warnings:
+        line(f"  {warning}")
+    table = result.table().sort_values(["information", "unit"], ascending=[False, True]).head(best)
+    _rows(
+        [("unit", "class", "nats", "permuted")]
+        + [
+            (str(unit), owner or "none", f"{nats:.4f}", f"{luck:.4f}")
+            for unit, owner, nats, luck in table[["unit", "owner", "information", "permuted"]].to_numpy()
+        ]
+    )
+
+
+def _parts(result: Any, best: int) -> None:  # noqa: ANN401
+    for measure in (result.stability, result.association, result.templates):
+        if measure is not None:
+            line(f"  {measure.words()}")
+    for warning in result.warnings:
+        line(f"  {warning}")
+    if result.stability is None:
+        return
+    steady = result.stability
+    table = result.table().dropna(subset="deviation").sort_values(["deviation", "unit"]).head(best)
+    part, name = steady.steadiest_to()
+    rows: list[tuple[str, ...]] = [("unit", "steadiest to", "deviation", "spread", "explained")]
+    for u, deviation in zip(table["unit"].tolist(), table["deviation"].tolist(), strict=True):
+        p, k = int(part[u]), int(name[u])
+        to = f"{steady.parts[p]} of {steady.classes[k]}" if steady.classes[k] else steady.parts[p]
+        rows.append((str(u), to, f"{deviation:.3f}", _number(steady.spread[u, k]), _number(steady.explained[u, p, k])))
+    if len(rows) > 1:
+        _rows(rows)
+
+
+def _rows(rows: list[tuple[str, ...]]) -> None:
+    for text in aligned(rows):
+        line(f"  {text}")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None or value != value else f"{value:.3f}"
