@@ -2,12 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from class_sets import class_of, coloured, folder_set, landmark_set, listed_set
 from commands import Run, refused, runner
 from labels_on_disk import photograph, write_csv
+from made_parts import partscores
+
+from interpkit.cli._shown import show
 
 TINY = ["python:networks:tiny", "--size", "16", "--layer", "body"]
 FED = ["--batch-size", "8", "--memory-format", "contiguous"]
@@ -98,6 +103,16 @@ def test_parts_writes_the_run_and_prints_the_answer(run: Run, marks: Path, label
     assert "no landmarks" in out
 
 
+def test_what_is_not_known_is_not_called_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    one = partscores(8)
+    assert one.stability is not None
+    unknown = replace(one.stability, explained=np.full_like(one.stability.explained, np.nan))
+    show(replace(one, stability=unknown))
+    out = capsys.readouterr().out
+    assert "nan" not in out
+    assert out.count("none") >= 5
+
+
 @pytest.mark.parametrize("verb", ["entangle", "parts"])
 def test_the_default_folder_is_that_of_the_model_the_labels_and_the_layer(run: Run, labels: Path, verb: str) -> None:
     status, _, err = run(verb, "python:networks:tiny", "--size", "16", "--labels", labels, "--no-report", *FED)
@@ -124,6 +139,10 @@ def test_several_layers_share_a_run(run: Run, labels: Path, verb: str) -> None:
     assert [layer["layer"] for layer in json.loads(out)["layers"]] == ["stem", "body", "act#2"]
     there = {path.parent.name for path in Path("r").glob("*/result.json")}
     assert there == {f"stem-{verb}", f"body-{verb}", f"act-2-{verb}"}
+    layers = ["--layer", "stem,body,act#2"]
+    status, again, err = run(verb, "python:networks:tiny", *layers, *options)
+    assert (status, "already done" in err) == (0, True)
+    assert again == out
 
 
 REPEATED = {

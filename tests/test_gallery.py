@@ -37,7 +37,7 @@ def maps_of(labels: LabelSet, layer: str) -> NDArray[np.float32]:
 
 
 def outlining(layer: str, units: int, *, placement: Placement | None = None, **changes: Any) -> Outlining:
-    side = {"early": 16, "norm": 8}[layer]
+    side = {"early": 16, "relu": 16, "norm": 8}[layer]
     values: dict[str, Any] = {
         "layer": layer,
         "placement": placement or half_pixel((32, 32), (side, side)),
@@ -98,6 +98,19 @@ def test_peaks_places_and_outlines_are_those_of_the_maps(labels, layer, start):
             assert (gallery.outlines[e] == "") == (not mask.any())
             shown += int(mask.any())
     assert shown >= 4
+
+
+def test_units_mostly_at_their_floor_are_outlined_where_they_are_above_it(labels):
+    maps = maps_of(labels, "relu")
+    at_floor = {"thresholds": np.zeros(6, np.float32), "silent": np.ones(6, np.bool_)}
+    fires = (maps > 0).mean((2, 3))
+    row, unit = (int(place) for place in np.argwhere((fires > 0.05) & (fires < 0.5))[0])
+    look = probe(["relu"])
+    one = make_gallery(look, labels, [(unit, row)], outlining=outlining("relu", 6, **at_floor), feeding=FEEDING)
+    surface = plain.resampled(maps[row, unit], plain.Geometry((32, 32), GRID, (0.5, 0.5), (2.0, 2.0)))
+    assert area(one.outlines[0]) == (surface > 0).sum() > 0
+    loud = outlining("relu", 6, **{**at_floor, "silent": np.zeros(6, np.bool_)})
+    assert area(make_gallery(look, labels, [(unit, row)], outlining=loud, feeding=FEEDING).outlines[0]) == 256
 
 
 def test_entries_stay_in_their_order_and_images_are_named_once(labels):

@@ -119,6 +119,7 @@ def assert_steady(
                     top=top,
                 )
                 assert stability.deviation[unit, p, k] == pytest.approx(answer.deviation, abs=1e-9, nan_ok=True)
+                assert stability.judged[unit, p, k] == len(answer.images)
                 assert stability.explained[unit, p, k] == pytest.approx(answer.explained, abs=1e-7, nan_ok=True)
                 spreads += [] if math.isnan(answer.spread) else [answer.spread]
                 assert stability.used[p, k] == sum(not math.isnan(places[n][0]) for n in mine)
@@ -641,7 +642,7 @@ def test_the_gallery_holds_the_steadiest_units_on_their_highest_peaks(whole, lab
     one, places = whole["norm"], landmarks_of(labels)
     maps = maps_of(labels, "norm")
     where, height = peaks_of(maps, start=1.5, stride=4.0)
-    deviation = np.where(one.stability.used[None] >= 10, one.stability.deviation, np.nan)
+    deviation = np.where(one.stability.judged >= 10, one.stability.deviation, np.nan)
     best = [float(np.nanmin(row)) if np.isfinite(row).any() else math.inf for row in deviation]
     order = [unit for unit in sorted(range(8), key=best.__getitem__) if best[unit] < math.inf]
     assert list(dict.fromkeys(one.gallery.unit.tolist())) == order
