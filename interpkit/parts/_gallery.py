@@ -30,7 +30,7 @@ def steadiest(
         p, k = int(part[unit]), int(name[unit])
         if p < 0:
             break
-        there = classes.member[:, k] & np.isfinite(landmarks.places[:, p]).all(1) & (seen.peak[:, unit] > 0)
+        there = classes.member[:, k] & np.isfinite(landmarks.places[:, p]).all(1) & (seen.located[:, unit] > 0)
         rows = np.flatnonzero(there)
         shown = rows[np.argsort(-seen.peak[rows, unit], kind="stable")][:IMAGES]
         entries += [(unit, int(row)) for row in shown]

@@ -90,7 +90,9 @@ def measure_stability(
     for k in range(len(classes.names)):
         mine = np.flatnonzero(classes.member[:, k])
         places = landmarks.places[mine]
-        found.append(location.instability(cells[seen.cell[mine]], seen.peak[mine], places, diagonal=diagonal, top=top))
+        found.append(
+            location.instability(cells[seen.cell[mine]], seen.located[mine], places, diagonal=diagonal, top=top)
+        )
         chance.append(location.baselines(places, cells, diagonal=diagonal, top=top, seed=seed + k))
     return Stability(
         classes=classes.names,
@@ -109,7 +111,7 @@ def measure_stability(
 
 def _judged(seen: Observed, landmarks: Landmarks, classes: Classes, *, top: int) -> Ints:
     """(U, P, K) images of class k that show landmark p and on which the unit fires, at most ``top``."""
-    fires = (seen.peak > 0).astype(np.float64)
+    fires = (seen.located > 0).astype(np.float64)
     annotated = np.isfinite(landmarks.places).all(2)
     counts = [fires.T @ (annotated & of_class[:, None]) for of_class in classes.member.T]
     judged: Ints = np.minimum(np.stack(counts, axis=-1), top).astype(np.int64)

@@ -29,6 +29,8 @@ class Observed:
         (N, U, h, w).
     peak, cell
         (N, U) the largest activation of a map, and the flat cell it is in.
+    located
+        (N, U) ``peak`` where the map has one; 0 where all its cells are equal, so that no place is the peak's.
     thresholds
         (U,) the 0.995 quantile of all activations.
     silent
@@ -38,6 +40,7 @@ class Observed:
     maps: Floats
     peak: Floats
     cell: Ints
+    located: Floats
     thresholds: Floats
     silent: npt.NDArray[np.bool_]
 
@@ -79,10 +82,18 @@ def observe(
 
 def _finish(maps: Floats, quantile: UpperQuantile) -> Observed:
     n, units = maps.shape[:2]
-    peak, cell = np.empty((n, units), np.float32), np.empty((n, units), np.int64)
+    peak, lowest = np.empty((n, units), np.float32), np.empty((n, units), np.float32)
+    cell = np.empty((n, units), np.int64)
     for row, one in enumerate(maps):
         flat = one.reshape(units, -1)
         cell[row] = flat.argmax(1)
-        peak[row] = flat[np.arange(units), cell[row]]
+        peak[row], lowest[row] = flat[np.arange(units), cell[row]], flat.min(1)
     thresholds = quantile.result()
-    return Observed(maps=maps, peak=peak, cell=cell, thresholds=thresholds, silent=thresholds <= 0)
+    return Observed(
+        maps=maps,
+        peak=peak,
+        cell=cell,
+        located=np.where(peak > lowest, peak, np.float32(0)),
+        thresholds=thresholds,
+        silent=thresholds <= 0,
+    )
