@@ -1,6 +1,7 @@
 """entangle() as a whole, against what it says it measures, and the laws that hold for every run."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,12 @@ from interpkit.results import Adversarial, Entanglement, load, save
 
 LAYERS = ("early", "relu", "norm", "head")
 FED: dict[str, Any] = {"batch_size": 4, "memory_format": "contiguous"}
+DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("split", "limit", "device", "threads")),
+    **{"skip_bad": False, "seed": 0, **FED},
+    **{"target": "label", "pool": "mean", "rectify": "auto", "estimator": "histogram"},
+    **{"analyses": (), "class_limit": 50},
+}
 Floats = NDArray[np.float64]
 
 
@@ -75,13 +82,22 @@ def assert_measures(result: Entanglement, pooled: Floats, member: NDArray[np.boo
     assert result.bins.tolist() == [len(set(unit)) for unit in binned]
     assert result.signed == signed
     np.testing.assert_allclose(result.entropy, [plain.entropy(one.tolist(), miller_madow=False) for one in member.T])
-    owner = [int(row.argmax()) if row.max() > 0 else -1 for row in expected]
+    higher = [pooled[one].mean(0) for one in member.T]
+    owner = [owner_of(row, [of_class[unit] for of_class in higher]) for unit, row in enumerate(expected)]
     assert result.owner.tolist() == owner
     assert result.class_images.tolist() == member.sum(0).tolist()
     np.testing.assert_allclose(result.mean, pooled.mean(0), rtol=1e-5, atol=1e-6)
     means = [[pooled[one, unit].mean() for unit in range(pooled.shape[1])] for one in member.T]
     np.testing.assert_allclose(result.class_mean, means, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(result.mass, mass_of(pooled, member, owner), rtol=1e-5, atol=1e-7)
+
+
+def owner_of(known: Sequence[float], means: Sequence[float]) -> int:
+    """The class that a unit knows best; of equals, the one on which it is highest; -1 for none."""
+    if max(known) <= 0:
+        return -1
+    equals = [k for k, nats in enumerate(known) if math.isclose(nats, max(known), rel_tol=1e-9)]
+    return max(equals, key=lambda k: means[k])
 
 
 def mass_of(pooled: Floats, member: NDArray[np.bool_], owner: Sequence[int]) -> Floats:
@@ -566,7 +582,8 @@ def test_attacks_that_turn_few_images_are_said_and_the_rest_is_kept(labels):
     assert one.adversarial == ()
     assert one.ablation is not None
     for attack in ("FGSM", "PGD"):
-        assert [warning.startswith(f"{attack} with epsilon") for warning in one.warnings].count(True) == 1
+        said = f"no adversarial detection: {attack} with epsilon"
+        assert [warning.startswith(said) for warning in one.warnings].count(True) == 1
 
 
 def test_every_attack_is_made(labels, monkeypatch):
@@ -585,6 +602,49 @@ def test_analyses_that_the_labels_do_not_allow_end_before_the_pass(no_pass, labe
     several = listed_set(tmp_path / "set", images=8, classes=["red", "blue", "red+blue", "blue"] * 2)
     with pytest.raises(InterpkitError, match="one class an image"):
         entangle(no_pass, several, analyses=("adversarial",), **FED)
+    read = Probe(no_pass.loaded, ["norm"], reshape=lambda maps: maps)
+    with pytest.raises(ModelError, match="reshape="):
+        entangle(read, labels, analyses=("adversarial",), **FED)
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({"blue": 0, "green": 1}, "names no output for class 'red'"),
+        ({"blue": 0, "green": 1, "red": 1}, "'green' and 'red' the same output"),
+        ({"blue": 0, "green": 1, "red": 9}, "class 'red' output 9; the network has outputs 0 to 3"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_ends_before_the_pass(no_pass, labels, index, said):
+    told = replace(labels, manifest={**labels.manifest, "model_index": index})
+    with pytest.raises(LabelSetError, match=said):
+        entangle(no_pass, told, analyses=("ablation",), **FED)
+
+
+def test_the_order_of_analyses_is_no_other_run(labels):
+    asked = {**DEFAULTS, "analyses": ["compression", "ablation", "compression"]}
+    same = {**DEFAULTS, "analyses": ("ablation", "compression")}
+    assert planned_fingerprint(probe(["norm"]), labels, asked) == planned_fingerprint(probe(["norm"]), labels, same)
+
+
+def test_of_two_classes_each_has_its_own_units(tmp_path):
+    labels = listed_set(tmp_path / "set", images=40, classes=["red", "blue"] * 20)
+    one = entangle(probe(["norm"]), labels, analyses=("ablation",), **FED)
+    np.testing.assert_allclose(one.information[:, 0], one.information[:, 1], atol=1e-12)
+    assert one.units_per_class.min() > 0
+    higher = one.class_mean[1] > one.class_mean[0]
+    knows = one.best > 0
+    assert one.owner[knows].tolist() == higher[knows].astype(int).tolist()
+    assert one.positive[knows].all()
+    assert len(one.gallery.unit) > 0
+    assert one.ablation.removed.tolist() == one.units_per_class.tolist()
+    assert any("two classes" in warning for warning in one.warnings)
+
+
+def test_a_limit_that_leaves_one_class_is_named(no_pass, tmp_path):
+    labels = listed_set(tmp_path / "set", images=12, classes=["blue"] * 6 + ["red"] * 6)
+    with pytest.raises(LabelSetError, match="of the first 6 images alone"):
+        entangle(no_pass, labels, limit=6, **FED)
 
 
 def test_analyses_go_to_disk_and_back(pictured, tmp_path):
@@ -675,7 +735,7 @@ def test_few_images_are_warned_of(whole, tmp_path):
     assert second == "3 of 3 classes have fewer than 50 images, blue 10"
     counts = {"red": 55, "blue": 3}
     two = entangle(probe(["head"]), LabelSet.open(folder_set(tmp_path / "set", counts)), **FED)
-    assert two.warnings[1] == "one class has fewer than 50 images, blue 3"
+    assert two.warnings[2] == "one class has fewer than 50 images, blue 3"
 
 
 def test_the_result_says_how_it_was_made(labels, whole):
@@ -691,9 +751,7 @@ def test_the_result_says_how_it_was_made(labels, whole):
 
 
 def test_the_fingerprint_is_known_beforehand(labels, whole):
-    asked = {**dict.fromkeys(("split", "limit", "device", "threads")), "skip_bad": False, "seed": 0, **FED}
-    asked |= {"target": "label", "pool": "mean", "rectify": "auto", "estimator": "histogram"}
-    asked |= {"analyses": (), "class_limit": 50}
+    asked = DEFAULTS
     made = whole["norm"].provenance
     assert made.is_of(planned_fingerprint(probe(LAYERS), labels, asked))
     assert not made.is_of(planned_fingerprint(probe(LAYERS), labels, {**asked, "pool": "max"}))

@@ -107,9 +107,9 @@ def test_words_say_which_head(labels):
     assert words(Colours(), classes=()) == f"{logistic} (the network's outputs have no names)"
     twice = ("name1", "name2", "name3", "name3")
     assert words(Colours(), classes=twice) == f"{logistic} (no output of the network is called 'name3')"
-    assert words(Colours(), index={**numbers, "name2": 7}) == (
-        f"{logistic} (model_index names output 7, the network has 4)"
-    )
+    for beyond in (7, -1):
+        with pytest.raises(LabelSetError, match=rf"class 'name2' output {beyond}; the network has outputs 0 to 3"):
+            words(Colours(), index={**numbers, "name2": beyond})
     assert "read through reshape=" in words(Deep(), reshape=lambda maps: maps)
     assert "linear in the pooled" in words(Colours(), reshape=lambda maps: maps)
     assert "not a row of outputs an image" in words(nn.Sequential(nn.Conv2d(3, 7, 1)), layer="net.0")

@@ -22,6 +22,7 @@ from interpkit import feeding
 from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError, ResultError
 from interpkit.labels import LabelSet
 from interpkit.parts import planned_fingerprint, score_parts, score_parts_layers
+from interpkit.parts._checks import check_maps
 from interpkit.probe import Probe
 from interpkit.results import PartScores, Stability, load, save
 
@@ -437,6 +438,20 @@ def test_photographs_alone_still_have_templates(tmp_path):
     assert one.templates.classes == ()
     assert one.summary()["templates"]["auc"] is None
     assert "auc" not in one.table()
+
+
+def test_few_annotated_images_are_warned_of(whole):
+    said = [warning for warning in whole["norm"].warnings if "annotated in fewer than 50 images" in warning]
+    assert len(said) == 1
+    used = whole["norm"].stability.used
+    assert said[0].startswith(f"{(used >= 2).sum()} of {(used >= 2).sum()} landmarks of a class")
+    assert f"in {used[used >= 2].min()}: a deviation" in said[0]
+
+
+def test_maps_of_too_many_cells_are_refused_before_the_pass():
+    with pytest.raises(InterpkitError, match=r"layer 'stem' gives maps of 80 x 80: .* beyond 4,096 cells"):
+        check_maps({"stem": (4, 80, 80)})
+    check_maps({"stem": (4, 64, 64)})
 
 
 def test_few_images_for_the_map_are_warned_of(whole, labels, tmp_path):

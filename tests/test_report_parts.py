@@ -12,7 +12,9 @@ from made_parts import CLASSES, PARTS, partscores, stability, templates, without
 from pages import Element, having, read
 
 from interpkit.report import build
+from interpkit.report.building import _environment
 from interpkit.report.formats import number
+from interpkit.report.page import Page
 from interpkit.results import PartScores
 
 
@@ -254,3 +256,23 @@ def test_the_ring_lies_on_the_picture(chromium, tmp_path):
     row, column = asked(chromium, tmp_path / "run" / "index.html", RING)
     # The first picture is square, so it fills its frame.
     np.testing.assert_allclose([row, column], result.gallery.position[0], atol=0.01)
+
+
+def test_results_that_do_not_compare_are_said_to(tmp_path):
+    from interpkit.report.sections.run import OFFER
+
+    first, second = partscores(layer="a"), partscores(layer="b")
+    environment = _environment()
+    page_ = Page(
+        folder=tmp_path,
+        results=tmp_path,
+        layers=("a", "b"),
+        single_file=False,
+        verbs=("parts",),
+        environment=environment,
+    )
+    assert "do not compare" not in OFFER.render([first, second], page_)
+    fewer = replace(second, images=77)
+    assert "rest on different images (77, 540)" in OFFER.render([first, fewer], page_)
+    other = replace(second, provenance=replace(second.provenance, preprocessing={"size": [9, 9]}))
+    assert "made with different preprocessing" in OFFER.render([first, other], page_)

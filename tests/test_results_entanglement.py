@@ -79,7 +79,8 @@ def test_the_scores_of_known_arrays():
 
 def test_the_largest_share_need_not_be_the_owners():
     known = np.array([[0.3, 0.25]])
-    one = replace(by_hand(), information=known, entropy=np.array([0.6, 0.25]))
+    means = {"class_mean": np.zeros((2, 1)), "mean": np.zeros(1)}
+    one = replace(by_hand(), information=known, entropy=np.array([0.6, 0.25]), **means)
     assert one.owner.tolist() == [0]
     assert one.normalised_mis == pytest.approx(1.0)
 
@@ -119,7 +120,8 @@ def test_classes_that_hold_for_every_image_leave_nothing_to_know(tmp_path):
 def test_laws_of_the_scores(seed, units, classes):
     rng = np.random.default_rng(seed)
     known = rng.random((units, classes)) * (rng.random((units, classes)) < 0.8)
-    one = replace(by_hand(), information=known, permuted=known[:, ::-1], entropy=np.full(classes, 1.0))
+    means = {"class_mean": rng.random((classes, units)), "mean": rng.random(units)}
+    one = replace(by_hand(), information=known, permuted=known[:, ::-1], entropy=np.full(classes, 1.0), **means)
     assert 0 <= one.mis == one.mis_floor == one.normalised_mis <= 1
     if (known > 0).any():
         assert 1 / classes - 1e-12 <= one.mis_l1 <= 1
@@ -179,9 +181,10 @@ def test_the_table_has_a_row_a_unit_in_order():
 def test_the_summary_stands_beside_its_chance_level():
     summary = by_hand().summary()
     assert (summary["verb"], summary["units"], summary["classes"], summary["dead"]) == ("entangle", 5, 3, 1)
-    assert set(summary["chance"]) == {"mis", "normalised_mis", "mis_l1"}
-    for name, chance in summary["chance"].items():
-        assert 0 <= chance < summary[name]
+    assert set(summary["chance"]) == {"mis", "normalised_mis", "mis_l1", "density"}
+    for name in ("mis", "normalised_mis", "mis_l1"):
+        assert 0 <= summary["chance"][name] < summary[name]
+    assert 1 / 3 <= summary["chance"]["density"] <= 1
     assert "ablation" not in summary
     assert set(analysed().summary()["ablation"]) == {"drop_own", "drop_other", "drop_random"}
 

@@ -27,10 +27,6 @@ FOLDS = 5
 FEWEST_PAIRS = 10
 
 
-class TooFewPairsError(InterpkitError):
-    """An attack that turned too few images to learn from."""
-
-
 def detect(
     sample: Sample,
     head: Head,
@@ -76,7 +72,7 @@ def detect(
     reach = Reach(epsilon, epsilon, 1) if attack == "FGSM" else Reach(epsilon, epsilon / 4, steps)
     clean, attacked, right = _pairs(sample, head, places, reach=reach)
     if len(clean) < FEWEST_PAIRS:
-        raise TooFewPairsError(
+        raise InterpkitError(
             f"{attack} with epsilon {epsilon:g} turned {len(clean)} of {right} images that the head gets right; "
             f"a forest takes at least {FEWEST_PAIRS}: more images, or a larger epsilon"
         )

@@ -61,6 +61,17 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise InterpkitError(f"seed must be at least 0, not {options['seed']}")
 
 
+def in_order(analyses: Sequence[str]) -> tuple[str, ...]:
+    """The analyses once each, in the order in which they are made: another order asks for the same run.
+
+    Examples
+    --------
+    >>> in_order(["compression", "ablation", "compression"])
+    ('ablation', 'compression')
+    """
+    return tuple(one for one in ANALYSES if one in analyses) + tuple(one for one in analyses if one not in ANALYSES)
+
+
 def warn(member: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[str, ...]:
     """What limits the numbers of images with classes (N, K), a sentence each."""
     images, counts = len(member), member.sum(0)
@@ -69,6 +80,11 @@ def warn(member: npt.NDArray[np.bool_], names: Sequence[str]) -> tuple[str, ...]
         found.append(
             f"{images:,} images: below {FEW_IMAGES:,} the scores flatter units that know little; read them beside "
             "their values with permuted labels"
+        )
+    if len(counts) == 2:
+        found.append(
+            "two classes: what a unit tells of one it tells of the other, so exclusiveness, density and purity say "
+            "nothing"
         )
     few = np.flatnonzero(counts < FEW_A_CLASS)
     if len(few):

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from interpkit import running
 from interpkit.counts import block_of
-from interpkit.entanglement._checks import DECIDING, check_options, warn
+from interpkit.entanglement._checks import DECIDING, check_options, in_order, warn
 from interpkit.entanglement._gallery import exclusive_units
 from interpkit.entanglement._information import Information, measure
 from interpkit.entanglement._pool import Passed, Pool, Pooled, Rectify, pool_images
@@ -20,13 +21,14 @@ from interpkit.entanglement._redundancy import class_means, correlation, mass, r
 from interpkit.entanglement._requests import Known, Requested, answer, check_possible
 from interpkit.entanglement._sample import Sample
 from interpkit.entanglement._targets import Target, Wanted, wanted
+from interpkit.errors import LabelSetError
 from interpkit.feeding import Feeding, MemoryFormat
 from interpkit.gallery import Outlining, make_gallery
 from interpkit.geometry import half_pixel
 from interpkit.labels import LabelSet, Targets
 from interpkit.mapstore import kept_arrays
 from interpkit.probe import Probe
-from interpkit.results import Entanglement, Gallery
+from interpkit.results import Entanglement, Gallery, owners
 from interpkit.running import LabelSetPictures, Progress, Run, Stopwatch, announce, fed, label_grid, one_layer, silent
 
 Floats = npt.NDArray[np.float32]
@@ -106,10 +108,12 @@ def entangle_layers(
     """
     options = {name: value for name, value in locals().items() if name in DECIDING}
     check_options(options)
+    options["analyses"] = analyses = in_order(analyses)
     probe = probe if device is None else probe.on(device)
     chosen = _chosen(labels, by_label=target == "label", split=split, limit=limit)
     watch = Stopwatch()
-    known = _known(chosen, analyses) if target == "label" else None
+    check_possible(probe, chosen, analyses, by_label=target == "label")
+    known = _known(chosen, limit) if target == "label" else None
     with (
         fed(
             probe, chosen, batch_size=batch_size, memory_format=memory_format, threads=threads, skip_bad=skip_bad
@@ -144,11 +148,15 @@ def entangle_layers(
         return work.results()
 
 
-def _known(labels: LabelSet, analyses: Sequence[str]) -> Targets:
-    """The classes of the images; a set without any, or without what an analysis needs, ends here, before the pass."""
-    known = labels.targets()
-    check_possible(labels, known.names, analyses, multi=known.multi)
-    return known
+def _known(labels: LabelSet, limit: int | None) -> Targets:
+    """The classes of the images; a set without two ends here, before the pass."""
+    try:
+        return labels.targets()
+    except LabelSetError as error:
+        if limit is None:
+            raise
+        first = f"of the first {len(labels):,} images alone: a limit may leave out whole classes"
+        raise LabelSetError(f"{error} ({first})") from error
 
 
 @contextmanager
@@ -205,13 +213,12 @@ class _Work:
         values, member = pooled.values, self.classes.member
         found = self._information(pooled)
         self.watch.lap(f"information of {layer}")
-        owner = np.where(found.information.max(1) > 0, found.information.argmax(1), -1)
-        pairs, means, mean = correlation(values), class_means(values, member), values.mean(0, dtype=np.float64)
-        related = self._related(layer, values, owner=owner, pairs=pairs)
+        means, mean = class_means(values, member), values.mean(0, dtype=np.float64)
+        owner, positive = owners(found.information, means, mean)
+        related = self._related(layer, values, owner=owner)
         self.watch.lap(f"redundancy of {layer}")
-        positive = (means[np.maximum(owner, 0), np.arange(len(owner))] > mean) & (owner >= 0)
         requested = self._requested(layer, pooled, owner=owner, positive=positive)
-        gallery = self._gallery(layer, pooled, exclusive_units(found.information, means, mean))
+        gallery = self._gallery(layer, pooled, exclusive_units(found.information, owner, positive))
         self.watch.lap(f"analyses of {layer}")
         return {
             **related,
@@ -251,10 +258,9 @@ class _Work:
         values: npt.NDArray[np.float32],
         *,
         owner: npt.NDArray[np.int64],
-        pairs: npt.NDArray[np.float32],
     ) -> dict[str, Any]:
         """How units resemble each other, and where the activation of a class falls."""
-        cosine = weight_cosine(self._weight(layer))
+        pairs, cosine = correlation(values), weight_cosine(self._weight(layer))
         return {
             "mass": mass(values, self.classes.member, owner),
             "correlation": pairs.astype(np.float16),
@@ -265,10 +271,10 @@ class _Work:
     def _weight(self, layer: str) -> npt.NDArray[np.float32] | None:
         """The layer's own weights (U, ...); None where its module has none, or makes several units of one weight."""
         module = self.probe.model.get_submodule(self.probe.address(layer).module)
-        weight = getattr(module, "weight", None)
-        if weight is None or weight.dim() < 2 or getattr(module, "groups", 1) != 1:
+        # Others order their weights otherwise (transposed convolutions), or have one for each cell (normalisations).
+        if not isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) or getattr(module, "groups", 1) != 1:
             return None
-        array: npt.NDArray[np.float32] = weight.detach().float().cpu().numpy()
+        array: npt.NDArray[np.float32] = module.weight.detach().float().cpu().numpy()
         return array if len(array) == self.passed.layers[layer].values.shape[1] else None
 
     def _gallery(self, layer: str, pooled: Pooled, units: Sequence[int]) -> Gallery:
@@ -309,12 +315,13 @@ class _Work:
             member=self.classes.member,
             pool=self.options["pool"],
             rectify=rectify,
-            signed=pooled.signed,
+            # As it is where that was asked for: zero is then a value like any other.
+            signed=pooled.signed and self.options["rectify"] != "no",
             progress=self.progress,
         )
         return answer(
             sample,
-            Known(owner, positive, correlation(values)),
+            Known(owner, positive),
             self.options["analyses"],
             outputs=self.classes.outputs or self.chosen.manifest.get("model_index"),
             class_limit=int(self.options["class_limit"]),
@@ -344,4 +351,6 @@ entangle = one_layer(entangle_layers, name="entangle")
 
 def planned_fingerprint(probe: Probe, labels: LabelSet, arguments: Mapping[str, Any]) -> str:
     """The fingerprint that ``entangle`` with these keyword arguments will write, known before it runs."""
-    return running.planned_fingerprint("entangle", probe, labels, deciding={name: arguments[name] for name in DECIDING})
+    deciding = {name: arguments[name] for name in DECIDING}
+    deciding["analyses"] = in_order(deciding["analyses"])
+    return running.planned_fingerprint("entangle", probe, labels, deciding=deciding)

@@ -88,10 +88,8 @@ def _outputs(sample: Sample, index: Mapping[str, int]) -> tuple[Ints | None, str
         return None, str(error)
     compete = f", of which only those of the {len(sample.names)} classes compete"
     if index:
-        found = _checked(index, sample.names)
-        if found.min() >= 0 and found.max() < width:
-            return found, f"the network's own outputs by their numbers{compete}"
-        return None, f"model_index names output {found.max()}, the network has {width:,}"
+        found = check_index(index, sample.names, width=width)
+        return found, f"the network's own outputs by their numbers{compete}"
     known = sample.probe.loaded.classes
     if len(known) != width:
         return None, "the network's outputs have no names"
@@ -101,7 +99,14 @@ def _outputs(sample: Sample, index: Mapping[str, int]) -> tuple[Ints | None, str
     return np.array([known.index(name) for name in sample.names]), f"the network's own outputs by their names{compete}"
 
 
-def _checked(index: Mapping[str, int], names: Sequence[str]) -> Ints:
+def check_index(index: Mapping[str, int], names: Sequence[str], *, width: int) -> Ints:
+    """(K,) the outputs that ``index`` gives to the classes ``names``, of a network with ``width`` outputs.
+
+    Raises
+    ------
+    LabelSetError
+        If a class is missing, two share an output, or the network has no such output.
+    """
     missing = [name for name in names if name not in index]
     if missing:
         raise LabelSetError(
@@ -112,6 +117,11 @@ def _checked(index: Mapping[str, int], names: Sequence[str]) -> Ints:
     if twice is not None:
         other = names[outputs.index(index[twice])]
         raise LabelSetError(f"model_index gives {other!r} and {twice!r} the same output, {index[twice]}")
+    beyond = next((name for name in names if not 0 <= index[name] < width), None)
+    if beyond is not None:
+        raise LabelSetError(
+            f"model_index gives class {beyond!r} output {index[beyond]}; the network has outputs 0 to {width - 1:,}"
+        )
     return np.array(outputs, np.int64)
 
 

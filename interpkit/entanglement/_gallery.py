@@ -10,7 +10,7 @@ CLASSES = 40
 UNITS = 3
 
 
-def exclusive_units(information: Floats, means: Floats, mean: Floats) -> list[int]:
+def exclusive_units(information: Floats, owner: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]) -> list[int]:
     """Up to three units a class, of the 40 classes whose best unit is the most exclusive.
 
     A unit is exclusive by what it knows of its class beyond what it knows of any other, in nats; units that are lower
@@ -20,14 +20,13 @@ def exclusive_units(information: Floats, means: Floats, mean: Floats) -> list[in
     ----------
     information
         (U, K) nats.
-    means, mean
-        (K, U) and (U,), mean activation on each class and on all images.
+    owner, positive
+        (U,) the class of each unit, and whether the unit is higher on it than elsewhere.
     """
-    owner = information.argmax(1)
-    units = np.arange(len(information))
     ordered = np.sort(information, axis=1)
-    lead = ordered[:, -1] - ordered[:, -2]
-    fits = (means[owner, units] > mean) & (lead > 0)
+    # What a unit tells of one of two classes it tells of the other: no unit leads there.
+    lead = ordered[:, -1] - ordered[:, -2] if information.shape[1] > 2 else ordered[:, -1]
+    fits = positive & (lead > 0)
     found: list[tuple[float, list[int]]] = []
     for k in range(information.shape[1]):
         mine = np.flatnonzero(fits & (owner == k))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from interpkit.errors import InterpkitError, nearest
 from interpkit.labels import LabelSet
 from interpkit.running import ALIGNMENTS
-from interpkit.templates import MIN_CELLS
+from interpkit.templates import MAX_CELLS, MIN_CELLS
 
 # The arguments of score_parts() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
@@ -49,7 +49,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def check_maps(shapes: Mapping[str, tuple[int, int, int]]) -> None:
-    """Stop at a layer whose maps (U, h, w) are too small to tell where a part is.
+    """Stop at a layer whose maps (U, h, w) are too small to tell where a part is, or too large for its templates.
 
     Raises
     ------
@@ -61,6 +61,11 @@ def check_maps(shapes: Mapping[str, tuple[int, int, int]]) -> None:
             raise InterpkitError(
                 f"layer {layer!r} gives maps of {h} x {w}: where a part is takes at least {MIN_CELLS} cells; "
                 "choose a layer before the pooling"
+            )
+        if h * w > MAX_CELLS:
+            raise InterpkitError(
+                f"layer {layer!r} gives maps of {h} x {w}: a template for every cell is too much beyond {MAX_CELLS:,} "
+                "cells; choose a later layer, or a smaller --size"
             )
 
 

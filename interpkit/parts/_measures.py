@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from interpkit import location
 from interpkit.errors import ImageError
 from interpkit.geometry import Field, Placement, receptive_fields
-from interpkit.labels import LabelSet, part_masks
+from interpkit.labels import LabelSet, part_masks, part_rows
 from interpkit.parts import _association as association
 from interpkit.parts._checks import Classes
 from interpkit.parts._observe import Observed
@@ -21,6 +22,8 @@ from interpkit.templates import BETA, auc, calibrated_tau, dead, paper_tau, peak
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+# Under as many annotated images a unit's lowest mean over several classes owes more to luck than to the unit.
+FEW_ANNOTATED = 50
 SWEEP = (1.0, 2.0, 4.0)
 CHOSEN = 1
 
@@ -109,6 +112,21 @@ def measure_stability(
     )
 
 
+def few_annotated(landmarks: Landmarks, classes: Classes) -> tuple[str, ...]:
+    """What must be said where a landmark of a class is annotated in few images; ``classes`` of the same images."""
+    annotated = np.isfinite(landmarks.places).all(2)
+    counts = np.stack([(annotated & of_class[:, None]).sum(0) for of_class in classes.member.T], axis=-1)
+    few = (counts >= 2) & (counts < FEW_ANNOTATED)
+    if not few.any():
+        return ()
+    p, k = np.unravel_index(np.where(few, counts, FEW_ANNOTATED).argmin(), counts.shape)
+    least = f"{landmarks.names[p]} of {classes.names[k]}" if classes.names[k] else landmarks.names[p]
+    return (
+        f"{few.sum():,} of {(counts >= 2).sum():,} landmarks of a class are annotated in fewer than {FEW_ANNOTATED} "
+        f"images, {least} in {counts[p, k]}: a deviation over few images may be small by luck",
+    )
+
+
 def _judged(seen: Observed, landmarks: Landmarks, classes: Classes, *, top: int) -> Ints:
     """(U, P, K) images of class k that show landmark p and on which the unit fires, at most ``top``."""
     fires = (seen.located > 0).astype(np.float64)
@@ -118,13 +136,15 @@ def _judged(seen: Observed, landmarks: Landmarks, classes: Classes, *, top: int)
     return judged
 
 
-def measure_templates(seen: Observed, classes: Classes, *, seed: int) -> TemplateScores:
+def measure_templates(seen: Observed, classes: Classes, *, seed: int, progress: Progress) -> TemplateScores:
     """The template diagnostics at the calibrated heights and at the paper's, and those of shuffled values."""
     images, units, h, w = seen.maps.shape
     level = peak_level(seen.peak)
     taus = [calibrated_tau(level, (h, w), c=c) for c in SWEEP] + [np.full(units, paper_tau((h, w)))]
-    found = template_statistics(seen.maps, taus)
-    shuffled = template_statistics(seen.maps, [taus[CHOSEN]], shuffle=seed)[0]
+    found = template_statistics(seen.maps, taus, progress=partial(progress, "templates"))
+    shuffled = template_statistics(
+        seen.maps, [taus[CHOSEN]], shuffle=seed, progress=partial(progress, "shuffled templates")
+    )[0]
     known = classes.known and len(classes.names) > 1
     member = classes.member if known else np.zeros((images, 0), np.bool_)
     return TemplateScores(
@@ -144,11 +164,9 @@ def measure_templates(seen: Observed, classes: Classes, *, seed: int) -> Templat
     )
 
 
-def part_rows(labels: LabelSet) -> Ints:
-    """Rows of the concepts that are parts and occur in label maps; empty for a set without any."""
-    if not labels.grid:
-        return np.zeros(0, np.int64)
-    return np.flatnonzero((labels.concepts["category"] == "part").to_numpy())
+def masked_parts(labels: LabelSet) -> Ints:
+    """Rows of the concepts that are parts with masks; empty for a set without label maps."""
+    return part_rows(labels.concepts).astype(np.int64) if labels.grid else np.zeros(0, np.int64)
 
 
 def radius_of(probe: Probe, layer: str, *, asked: float | None) -> tuple[float, str]:
@@ -180,7 +198,7 @@ def measure_association(
     progress: Progress,
 ) -> Association | None:
     """How well the units' fields overlap part masks, and the masks of other images; None where no image has a part."""
-    concepts = part_rows(labels)
+    concepts = masked_parts(labels)
     length, why = radius_of(probe, layer, asked=radius)
     grid = labels.grid or (1, 1)
     tally = association.Association(

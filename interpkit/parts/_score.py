@@ -20,11 +20,12 @@ from interpkit.parts._gallery import most_part_like, steadiest
 from interpkit.parts._measures import (
     Landmarks,
     cell_centres,
+    few_annotated,
     landmarks_of,
+    masked_parts,
     measure_association,
     measure_stability,
     measure_templates,
-    part_rows,
 )
 from interpkit.parts._observe import Observed, observe
 from interpkit.probe import Probe
@@ -193,11 +194,10 @@ class _Work:
     def _measured(self, layer: str, seen: Observed, placement: Placement) -> dict[str, Any]:
         """The fields of one layer's result."""
         map_size = (seen.maps.shape[2], seen.maps.shape[3])
-        everywhere = classes_of(self.chosen)
-        classes = Classes(everywhere.names, everywhere.member[self.rows])
+        classes = self._classes
         stability = self._stability(seen, classes, cell_centres(placement, map_size))
         self.watch.lap(f"stability of {layer}")
-        templates = measure_templates(seen, classes, seed=self._seed)
+        templates = measure_templates(seen, classes, seed=self._seed, progress=self.progress)
         self.watch.lap(f"templates of {layer}")
         overlaps = self._association(layer, seen, placement)
         self.watch.lap(f"part masks of {layer}")
@@ -225,6 +225,12 @@ class _Work:
         return int(self.options["seed"])
 
     @property
+    def _classes(self) -> Classes:
+        """The classes of the images that could be read."""
+        everywhere = classes_of(self.chosen)
+        return Classes(everywhere.names, everywhere.member[self.rows])
+
+    @property
     def _marks(self) -> Landmarks | None:
         """The landmarks of the images that could be read."""
         return self.landmarks and Landmarks(self.landmarks.names, self.landmarks.places[self.rows])
@@ -245,7 +251,7 @@ class _Work:
 
     def _association(self, layer: str, seen: Observed, placement: Placement) -> Association | None:
         """Overlap with part masks; None without any."""
-        if not len(part_rows(self.chosen)):
+        if not len(masked_parts(self.chosen)):
             return None
         return measure_association(
             seen,
@@ -287,7 +293,7 @@ class _Work:
     def _warnings(self, *, cells: int, parts: bool) -> tuple[str, ...]:
         """What limits the numbers, a sentence each."""
         images = len(self.rows)
-        found = []
+        found = [] if self._marks is None else list(few_annotated(self._marks, self._classes))
         if images < TIMES_CELLS * cells:
             found.append(
                 f"{images:,} images for maps of {cells:,} cells: template information is bounded by log({images:,}); "

@@ -110,7 +110,17 @@ class Probe:
 
     def only(self, layer: str) -> "Probe":
         """One of the layers alone, of the same network."""
-        return Probe(self.loaded, [layer], device=str(self.device), reshape=self.reshape)
+        return self._again([layer], str(self.device))
+
+    def outputs(self) -> int:
+        """How many numbers the network gives for an image.
+
+        Raises
+        ------
+        ModelError
+            If it gives no row of numbers an image.
+        """
+        return int(self.through(blank(self.loaded))[1].shape[1])
 
     def _all(self, images: Tensor, *, whole: bool) -> tuple[dict[str, Tensor], list[object]]:
         """The maps of all images, and what each forward pass gave that went to its end."""
@@ -143,7 +153,13 @@ class Probe:
 
     def on(self, device: str) -> "Probe":
         """The same layers of the same network, which moves to ``device``."""
-        return Probe(self.loaded, self.layers, device=device, reshape=self.reshape)
+        return self._again(self.layers, device)
+
+    def _again(self, layers: Sequence[str], device: str) -> "Probe":
+        """Layers of the same network on a device, repeated as this probe is: from Python, if that is what it takes."""
+        probe = Probe(self.loaded, layers, device=device, reshape=self.reshape)
+        probe.scripted = self.scripted
+        return probe
 
     def _look(self, images: Tensor, *, must: bool) -> None:
         """One whole forward pass: how often each module runs, and whether what was asked for can be had.

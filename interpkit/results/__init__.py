@@ -7,6 +7,7 @@ from interpkit.results._analyses import Ablation, Adversarial, Compression, Loca
 from interpkit.results._chance import Chance, best_of_each
 from interpkit.results._gallery import Gallery
 from interpkit.results._measures import Association, Stability, TemplateScores
+from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance, fingerprint
 from interpkit.results._storage import (
@@ -45,6 +46,7 @@ __all__ = [
     "fingerprint",
     "load",
     "load_run",
+    "owners",
     "picture_file",
     "read_about",
     "result_folder_name",

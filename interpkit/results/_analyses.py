@@ -10,6 +10,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
+def plain(value: float | Floats) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
 class Stored:
     """Arrays, numbers and words of a dataclass, taken apart for storage and put together again."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from interpkit.results._analyses import Stored, check_shapes
+from interpkit.results._analyses import Stored, check_shapes, plain
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -68,8 +68,11 @@ class Stability(Stored):
         return np.where(known.any(-1), lowest, np.nan)
 
     def sound(self) -> Floats:
-        """(U, P, K) the deviations that rest on at least ten images: fewer make one small by luck. NaN elsewhere."""
-        return np.where(self.judged >= ENOUGH, self.deviation, np.nan)
+        """(U, P, K) the deviations that rest on at least ten images, or on all that were asked for; NaN elsewhere.
+
+        Fewer make a deviation small by luck.
+        """
+        return np.where(self.judged >= min(ENOUGH, self.top), self.deviation, np.nan)
 
     def steadiest_to(self) -> tuple[Ints, Ints]:
         """(U,) the landmark and (U,) the class that each unit is steadiest to, by `sound`; -1 where there is none."""
@@ -321,11 +324,6 @@ class TemplateScores(Stored):
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, settings)
         shapes |= {"auc": (units, len(self.classes)), "flagged": (units,), "chance": (units,)}
         check_shapes(self, shapes)
-
-
-def plain(value: float | Floats) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return float(value) if np.isfinite(value) else None
 
 
 def _mean(values: Floats, axes: tuple[int, ...]) -> Floats:

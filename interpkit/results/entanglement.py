@@ -11,8 +11,9 @@ import pandas as pd
 
 from interpkit.counts import BLOCKS
 from interpkit.errors import UnknownNameError
-from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation, check_shapes
+from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation, check_shapes, plain
 from interpkit.results._gallery import Gallery
+from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
 
@@ -129,14 +130,13 @@ class Entanglement:
 
     @property
     def owner(self) -> Ints:
-        """(U,) the class each unit knows best; -1 for a unit that knows nothing of any."""
-        return np.where(self.best > 0, self.information.argmax(1), -1)
+        """(U,) the class each unit knows best, of equals the one on which it is highest; -1 if it knows nothing."""
+        return owners(self.information, self.class_mean, self.mean)[0]
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
         """(U,) whether the unit is higher on its owner's images than on the others."""
-        owner = np.maximum(self.owner, 0)
-        return (self.class_mean[owner, np.arange(self.units)] > self.mean) & (self.owner >= 0)
+        return owners(self.information, self.class_mean, self.mean)[1]
 
     @property
     def mis(self) -> float:
@@ -174,16 +174,23 @@ class Entanglement:
 
     @staticmethod
     def _exclusive(information: Floats) -> float:
-        total = information.sum(1)
-        alive = total > 0
-        return float((information[alive].max(1) / total[alive]).mean()) if alive.any() else float("nan")
+        alive = information[information.sum(1) > 0]
+        return float((alive.max(1) / alive.sum(1)).mean()) if len(alive) else float("nan")
 
     @property
     def density(self) -> float:
         """Mean of information / the unit's largest, in 1/K..1: 1/K if every unit knows one class alone."""
-        best = self.best
-        alive = best > 0
-        return float((self.information[alive] / best[alive, None]).mean()) if alive.any() else float("nan")
+        return self._dense(self.information)
+
+    @property
+    def density_floor(self) -> float:
+        """The same with permuted labels."""
+        return self._dense(self.permuted)
+
+    @staticmethod
+    def _dense(information: Floats) -> float:
+        alive = information[information.max(1) > 0]
+        return float((alive / alive.max(1, keepdims=True)).mean()) if len(alive) else float("nan")
 
     @property
     def purity(self) -> Floats:
@@ -209,7 +216,10 @@ class Entanglement:
 
     @property
     def dominance(self) -> float:
-        """Mean over classes of mass on the class's own units minus the largest on another's; chance is about 0."""
+        """Mean over classes of mass on the class's own units minus the largest on another's.
+
+        Below 0 by luck, since the largest of several is taken off.
+        """
         own = np.diag(self.mass)
         rest = self.mass - np.diag(np.full(len(own), np.inf))
         return float(np.mean(own - rest.max(1))) if len(own) > 1 else float("nan")
@@ -225,24 +235,25 @@ class Entanglement:
             "skipped": len(self.skipped),
             "classes": len(self.classes),
             "mis": self.mis,
-            "normalised_mis": _plain(self.normalised_mis),
-            "mis_l1": _plain(self.mis_l1),
-            "density": _plain(self.density),
+            "normalised_mis": plain(self.normalised_mis),
+            "mis_l1": plain(self.mis_l1),
+            "density": plain(self.density),
             "dead": int(self.dead.sum()),
             "classes_without_units": int((counts == 0).sum()),
-            "redundancy": {name: _plain(value) for name, value in self.redundancy.items()},
+            "redundancy": {name: plain(value) for name, value in self.redundancy.items()},
             "chance": {
                 "mis": self.mis_floor,
-                "normalised_mis": _plain(self.normalised_mis_floor),
-                "mis_l1": _plain(self.mis_l1_floor),
+                "normalised_mis": plain(self.normalised_mis_floor),
+                "mis_l1": plain(self.mis_l1_floor),
+                "density": plain(self.density_floor),
             },
         }
         if self.ablation is not None:
             one = self.ablation
             values["ablation"] = {
-                "drop_own": _plain(one.drop_own),
-                "drop_other": _plain(one.drop_other),
-                "drop_random": _plain(one.drop_random),
+                "drop_own": plain(one.drop_own),
+                "drop_other": plain(one.drop_other),
+                "drop_random": plain(one.drop_random),
             }
         return values
 
@@ -290,7 +301,7 @@ class Entanglement:
             **{name: getattr(self, name) for name in _VALUES},
             "summary": self.summary(),
             "classes": list(self.classes),
-            "redundancy": {name: _plain(value) for name, value in self.redundancy.items()},
+            "redundancy": {name: plain(value) for name, value in self.redundancy.items()},
             "warnings": list(self.warnings),
             "skipped": list(self.skipped),
             **{name: None if one is None else one.about() for name, one in single.items()},
@@ -380,11 +391,6 @@ class Entanglement:
 def _restored(kind: type[Any], parts: Parts, name: str) -> Any:  # noqa: ANN401 - one of the analyses
     about = parts.about[name]
     return None if about is None else kind.restored(about, parts.arrays, name)
-
-
-def _plain(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return float(value) if np.isfinite(value) else None
 
 
 def _number(value: float | None) -> float:

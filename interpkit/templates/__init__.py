@@ -8,6 +8,7 @@ maps, the calibrated scale and the normalised entropies are additions.
 
 from interpkit.templates.formulas import (
     BETA,
+    MAX_CELLS,
     MIN_CELLS,
     Posterior,
     check_cells,
@@ -31,6 +32,7 @@ from interpkit.templates.statistics import (
 __all__ = [
     "BETA",
     "CALIBRATION",
+    "MAX_CELLS",
     "MIN_CELLS",
     "Posterior",
     "TemplateStatistics",

@@ -1,7 +1,7 @@
 """Every unit of a layer judged by the templates, after the fact: a few units at a time, in float64."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,7 @@ def template_statistics(
     beta: float = BETA,
     alpha: float | None = None,
     shuffle: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TemplateStatistics, ...]:
     """Judge each unit by the templates, at one scale or at several that share the work.
 
@@ -123,6 +124,8 @@ def template_statistics(
         As in `templates` and `prior`.
     shuffle
         A seed: each unit's values are first shuffled over images and cells, for the chance level. None: as they are.
+    progress
+        Called as progress(units done, U).
 
     Returns
     -------
@@ -150,6 +153,8 @@ def template_statistics(
             for number, tau in enumerate(taus):
                 scale = torch.as_tensor(np.array(tau[part], np.float64), device=x.device)
                 entropies[number, :, part], log_odds[number, :, part] = _judge(scores, scale, log_prior.to(x.device))
+            if progress is not None:
+                progress(part.stop, units)
     results = zip(taus, entropies, log_odds, strict=True)
     return tuple(_normalised(tau, sums, odds, log_prior=log_prior.numpy()) for tau, sums, odds in results)
 

@@ -19,9 +19,24 @@ def render(results: Sequence[Any], page: Page) -> Markup:
     values = {
         "groups": by_kind(results),
         "skipped": skipped,
-        "notes": [note for note in notes if not note.startswith(QUIET)],
+        "notes": [*_unlike(results), *(note for note in notes if not note.startswith(QUIET))],
     }
     return page.render("run.html", values)
+
+
+def _unlike(results: Sequence[Any]) -> list[str]:
+    """What keeps results that share a page from being compared."""
+    counts = sorted({result.images for result in results})
+    inputs = {repr(sorted(result.provenance.preprocessing.items())) for result in results}
+    found = []
+    if len(counts) > 1:
+        found.append(
+            f"The results on this page rest on different images ({', '.join(f'{one:,}' for one in counts)}): numbers "
+            "that depend on how many there are do not compare"
+        )
+    if len(inputs) > 1:
+        found.append("The results on this page were made with different preprocessing, so they do not compare")
+    return found
 
 
 OFFER = Section(title="", needs=(ANY,), order=10, render=render, scope="run")
