@@ -43,7 +43,10 @@ from interpkit.location import baselines, instability
 rng = np.random.default_rng(0)
 cells = np.stack(np.meshgrid(*2 * [15.5 + 32 * np.arange(7)], indexing="ij"), -1).reshape(-1, 2)
 marks = rng.uniform(0, 224, (5000, 15, 2))
-position, score = cells[rng.integers(49, size=(5000, 1280))], rng.random((5000, 1280))
+position, score = np.empty((5000, 1280, 2)), np.empty((5000, 1280))
+for places, heights in zip(position, score):  # one image at a time: making them all at once would be the peak
+    places[:] = cells[rng.integers(49, size=1280)]
+    rng.random(out=heights)
 before = psutil.Process().memory_info().rss
 start = perf_counter()
 instability(position, score, marks, diagonal=316.8)
