@@ -20,10 +20,9 @@ from reference.broden_reader import PlainImage, read_broden
 from small_networks import LABELS, PRIMARY, SIZE, Small, probe, random_labels, small_network, small_set
 from torch import Tensor, nn
 
-from interpkit.counts import BLOCKS
+from interpkit.counts import BLOCKS, block_of
 from interpkit.dissection import _dissect, _tally, dissect, dissect_layers, planned_fingerprint
 from interpkit.dissection._pixels import CONCEPT, PIXELS, PLACE, WORDS, Packing, joined, meet, on_bits
-from interpkit.dissection._tally import block_of
 from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError, ResultError
 from interpkit.feeding import read_image, stack
 from interpkit.geometry import Resampler, half_pixel

@@ -718,12 +718,14 @@ def test_several_layers_need_the_other_function(labels):
         entangle(probe(["norm", "early"]), labels)
 
 
-def test_activations_that_are_not_finite_are_refused(labels):
+@pytest.mark.parametrize("rectify", ["auto", "yes"])
+@pytest.mark.parametrize("value", [-torch.inf, torch.nan])
+def test_activations_that_are_not_finite_are_refused(labels, value, rectify):
     net = small_network()
     with torch.no_grad():
-        net.early.weight[2] = torch.nan
+        net.early.bias[2] = value
     with pytest.raises(ModelError, match=r"layer 'early' gives 256 activations that are not finite.*00\.png"):
-        entangle(probe(["early"], net), labels, **FED)
+        entangle(probe(["early"], net), labels, rectify=rectify, **FED)
 
 
 # --- what is said

@@ -559,10 +559,11 @@ def test_several_layers_need_the_other_function(labels):
         score_parts(probe(LAYERS), labels)
 
 
-def test_activations_that_are_not_finite_are_refused(labels):
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_activations_that_are_not_finite_are_refused(labels, value):
     net = small_network()
     with torch.no_grad():
-        net.early.bias[2] = torch.inf
+        net.early.bias[2] = value
     with pytest.raises(ModelError, match=r"layer 'early' gives 256 activations that are not finite.*00\.png"):
         score_parts(probe(["early"], net), labels, **FED)
 

@@ -1,9 +1,7 @@
 """What can be wrong with the arguments of ``dissect``."""
 
 from interpkit.errors import InterpkitError, nearest
-from interpkit.running import ALIGNMENTS, Align, place
-
-__all__ = ["ALIGNMENTS", "Align", "check_options", "place"]
+from interpkit.running import ALIGNMENTS
 
 CATEGORY_RULES = ("annotated", "all")
 

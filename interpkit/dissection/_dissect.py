@@ -1,37 +1,32 @@
 """dissect(): the two passes put together."""
 
-import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
-from inspect import cleandoc, signature
+from inspect import signature
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Literal
 
 import numpy as np
 
 from interpkit.counts import CategoryRule
-from interpkit.dissection._checks import Align, check_options, place
-from interpkit.dissection._observe import Observed, Progress, maps_again, observe
-from interpkit.dissection._record import DECIDING, Record, Stopwatch, label_grid
+from interpkit.dissection._checks import check_options
+from interpkit.dissection._observe import Observed, maps_again, observe
+from interpkit.dissection._record import DECIDING, Record
 from interpkit.dissection._tally import Tally, tally
-from interpkit.errors import ImageError, InterpkitError, LabelSetError
-from interpkit.feeding import Feeder, Feeding, MemoryFormat, read_image, threads_set, tune, weights_in
+from interpkit.errors import InterpkitError, LabelSetError
+from interpkit.feeding import Feeder, MemoryFormat
 from interpkit.geometry import Placement, Resampler
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache, DiskStore, MapStore, RamStore, choose, store_size
 from interpkit.probe import Probe
 from interpkit.results import Dissection
+from interpkit.running import Align, Progress, Stopwatch, announce, fed, label_grid, one_layer, place, silent
 
 # Beside this one, a thread reads the label maps, which is half of the work, and the main thread adds up. A second one
 # gained nothing (502 images of 1,280 units on 2 cores: 1.8 seconds at best with 1 and with 2).
 COUNTING_THREADS = 1
-_LOG = logging.getLogger(__name__)
-
-# The first images, on which the feeding is tuned: as many as the largest batch that a CPU tries.
-TUNING_IMAGES = 8
 
 
 def dissect_layers(
@@ -113,18 +108,15 @@ def dissect_layers(
     probe = probe if device is None else probe.on(device)
     chosen = labels.select(split=split, limit=limit)
     watch = Stopwatch()
-    with threads_set(threads):
-        feeding = tune(probe, _first_images(chosen, probe), batch_size=batch_size, memory_format=memory_format)
+    with fed(
+        probe, chosen, batch_size=batch_size, memory_format=memory_format, threads=threads, skip_bad=skip_bad
+    ) as ready:
         watch.lap("tuning")
         placements = place(probe, chosen, align=align, seed=seed, skip_bad=skip_bad)
         watch.lap("alignment")
-        feeder = Feeder(chosen, probe, feeding=feeding, skip_bad=skip_bad)
-        passes = _Passes(probe, chosen, feeder, placements, seed=seed, progress=progress or _silent)
-        with (
-            weights_in(probe.model, feeding.memory_format),
-            _kept_maps(cache, probe, images=len(chosen), scratch=scratch) as (store, where),
-        ):
-            _announce(chosen, feeding, where, passes=2 if store is None else 1)
+        passes = _Passes(probe, chosen, ready.feeder, placements, seed=seed, progress=progress or silent)
+        with _kept_maps(cache, probe, images=len(chosen), scratch=scratch) as (store, where):
+            announce(len(chosen), ready.feeding, passes=2 if store is None else 1, kept=where)
             observed = passes.first(store, quantile=quantile, top=top)
             watch.lap("thresholds")
             tallies = passes.second(store, observed)
@@ -133,8 +125,8 @@ def dissect_layers(
         probe=probe,
         labels=labels,
         chosen=chosen,
-        skipped=tuple(feeder.skipped),
-        feeding=feeding,
+        skipped=tuple(ready.feeder.skipped),
+        feeding=ready.feeding,
         watch=watch,
         options=options,
         defaults={name: parameter.default for name, parameter in signature(dissect_layers).parameters.items()},
@@ -146,46 +138,7 @@ def dissect_layers(
     }
 
 
-P = ParamSpec("P")
-
-
-def _one_layer(
-    function: Callable[Concatenate[Probe, P], dict[str, Dissection]],
-) -> Callable[Concatenate[Probe, P], Dissection]:
-    """``function`` for a probe of one layer, giving that layer's result."""
-
-    @wraps(function)
-    def dissect(probe: Probe, /, *args: P.args, **kwargs: P.kwargs) -> Dissection:
-        if len(probe.layers) != 1:
-            raise InterpkitError(
-                f"dissect() takes one layer, the probe has {len(probe.layers)}: {', '.join(probe.layers)}; "
-                "dissect_layers() gives one result a layer"
-            )
-        return function(probe, *args, **kwargs)[probe.layers[0]]
-
-    dissect.__name__ = dissect.__qualname__ = "dissect"
-    dissect.__doc__ = (
-        f"`dissect_layers` for a probe of one layer, giving that layer's result.\n\n{cleandoc(function.__doc__ or '')}"
-    )
-    return dissect
-
-
-dissect = _one_layer(dissect_layers)
-
-
-def _announce(labels: LabelSet, feeding: Feeding, where: str, *, passes: int) -> None:
-    """One line before a long run: how it is fed, how long it will take, where the maps go."""
-    seconds = passes * len(labels) * feeding.milliseconds / 1e3
-    _LOG.info(
-        "%s, about %s: batch %d %s, %.1f ms an image, threads: %d; maps kept: %s",
-        f"{len(labels):,} image{'' if len(labels) == 1 else 's'}",
-        f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s",
-        feeding.batch_size,
-        feeding.memory_format,
-        feeding.milliseconds,
-        feeding.threads,
-        where,
-    )
+dissect = one_layer(dissect_layers, name="dissect")
 
 
 @contextmanager
@@ -258,22 +211,3 @@ class _Passes:
         if len(category) and not any(one.saw_labels for one in tallies.values()):
             raise LabelSetError(f"label set {labels.name} lists {len(category)} concepts, but no image holds any label")
         return tallies
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
-def _first_images(labels: LabelSet, probe: Probe) -> list[Any]:
-    """The first readable images, as inputs."""
-    images: list[Any] = []
-    for row in range(len(labels)):
-        try:
-            images.append(read_image(labels, row, probe.preprocessing))
-        except ImageError:
-            continue
-        if len(images) == TUNING_IMAGES:
-            break
-    if not images:
-        raise LabelSetError(f"label set {labels.name}: none of its {len(labels)} images can be read")
-    return images

@@ -14,8 +14,6 @@ from interpkit.probe import Probe
 from interpkit.quantiles import LargestPeaks, UpperQuantile
 from interpkit.running import Progress, check_finite, forward
 
-__all__ = ["Observed", "Progress", "forward", "maps_again", "observe"]
-
 Floats = npt.NDArray[np.float32]
 
 

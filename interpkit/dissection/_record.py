@@ -18,8 +18,6 @@ from interpkit.probe import Probe
 from interpkit.results import Chance, Dissection, Provenance, TopImages, best_of_each
 from interpkit.running import LabelSetPictures, Run, Stopwatch, label_grid
 
-__all__ = ["DECIDING", "Record", "Stopwatch", "label_grid", "planned_fingerprint"]
-
 # The arguments of dissect() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
     "align",

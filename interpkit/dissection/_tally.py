@@ -1,6 +1,5 @@
 """Second pass over the images: masks against labels, counted per block of images; outlines of the top images."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +8,14 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from interpkit.counts import BLOCKS, BlockCounts, Counts
-from interpkit.dissection._observe import Observed, Progress
+from interpkit.counts import BLOCKS, BlockCounts, Counts, block_of
+from interpkit.dissection._observe import Observed
 from interpkit.dissection._partners import Partners
 from interpkit.dissection._pixels import CONCEPT, PIXELS, Entries, OnBits, PackedLabels, Packing, joined, meet, on_bits
 from interpkit.feeding import ahead
 from interpkit.geometry import Resampler
 from interpkit.labels import ImageLabels, LabelSet
+from interpkit.running import Progress
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -28,17 +28,6 @@ MOST_READINGS = 2**22
 # Outlines drawn in one go: their mosaic then fits a processor's cache.
 DRAWN_AT_ONCE = 256
 DRAWING_THREADS = 2
-
-
-def block_of(image: str) -> int:
-    """The block of an image, by the hash of its name: the same whatever the order, the split or the machine.
-
-    Examples
-    --------
-    >>> block_of("street/0001.jpg")
-    0
-    """
-    return int.from_bytes(hashlib.sha256(image.encode()).digest()[:4], "big") % BLOCKS
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,8 +60,8 @@ class _Layer:
         self.peaks = LargestPeaks(units, k=min(SHOWN, images))
         self.done = 0
 
-    def add(self, maps: torch.Tensor, rows: npt.NDArray[np.int64], *, pool: Pool) -> Floats:
-        """Take in maps (n, U, h, w) of the images ``rows``; gives the activations (U, n, cells)."""
+    def add(self, maps: torch.Tensor, rows: npt.NDArray[np.int64], *, pool: Pool) -> None:
+        """Take in maps (n, U, h, w) of the images ``rows``."""
         n, units = maps.shape[:2]
         flat = maps.reshape(n, units, -1)
         new = slice(self.done, self.done + n)
@@ -73,7 +73,6 @@ class _Layer:
         self.lowest = min(self.lowest, float(values.min()))
         self.peaks.add(values.max(2), rows)
         self.quantile.add(values.reshape(units, -1))
-        return values
 
     def finish(self) -> Pooled:
         thresholds = self.quantile.result()
@@ -139,8 +138,10 @@ def pool_images(
         if output is not None:
             predicted.append(_strongest(output))
         for layer, one in layers.items():
-            kept = maps[layer].clamp(min=0) if rectify == "yes" else maps[layer]
-            check_finite(one.add(kept, batch.rows, pool=pool), layer, names[batch.rows].tolist())
+            raw = maps[layer].flatten(2).transpose(0, 1).cpu().numpy()
+            # Before negative values go: minus infinity would pass for silence.
+            check_finite(raw, layer, names[batch.rows].tolist())
+            one.add(maps[layer].clamp(min=0) if rectify == "yes" else maps[layer], batch.rows, pool=pool)
         rows.append(batch.rows)
         progress("activations", int(batch.rows[-1]) + 1, len(labels))
     if not rows:

@@ -67,9 +67,10 @@ def observe(
     for batch in fed.feeder.batches():
         for layer, maps in forward(probe, batch).items():
             n, units = maps.shape[:2]
+            # Before negative values go: minus infinity would pass for silence.
+            check_finite(maps.reshape(n, units, -1).swapaxes(0, 1), layer, names[batch.rows].tolist())
             values = np.maximum(maps, 0)
             flat = np.ascontiguousarray(values.reshape(n, units, -1).swapaxes(0, 1))
-            check_finite(flat, layer, names[batch.rows].tolist())
             quantiles[layer].add(flat.reshape(units, -1))
             arrays[layer][done : done + n] = values
         done += len(batch.rows)
