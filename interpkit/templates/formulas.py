@@ -1,4 +1,4 @@
-"""The templates, and the exact mutual information of maps and templates: pure, differentiable tensor functions."""
+"""The templates, and what maps and templates say of each other: pure, differentiable tensor functions."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -226,17 +226,3 @@ def posterior(maps: Tensor, tau: Tensor, *, beta: float = BETA, alpha: float | N
         scores = maps.reshape(n, units, h * w).to(precision) @ shapes.T * scale[:, None]
     log_prior = prior(h, w, alpha).log().to(maps.device, precision)
     return Posterior(scores, log_prior, torch.logsumexp(scores, 0))
-
-
-def mutual_information(maps: Tensor, tau: Tensor, *, beta: float = BETA, alpha: float | None = None) -> Tensor:
-    """(U,) mutual information in nats of N maps (N, U, h, w) and the templates: minus the filter loss (equation 1).
-
-    Never more than log(h w + 1) nor log N. See `posterior` for precision and gradients.
-
-    Examples
-    --------
-    >>> spikes = 1000 * torch.eye(9).reshape(9, 1, 3, 3)
-    >>> round(float(mutual_information(spikes, torch.tensor([1.0]))), 4)  # 0.9 log 9
-    1.9775
-    """
-    return posterior(maps, tau, beta=beta, alpha=alpha).information
