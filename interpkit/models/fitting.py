@@ -45,15 +45,15 @@ def fit(state: State, arch: str, *, file: Path) -> Built:
     ModelError
         If they do not fit: the first missing, unexpected and mis-shaped keys, and a torchvision network that does.
     """
-    wish = _read_arch(arch)
+    wish = read_arch(arch)
     wish, recognised = _recognised(wish, file)
     heads = any(_TRAINING_HEADS.search(key) for key in state)
-    built = _untrained(wish, classes=None, heads=heads)
+    built = untrained(wish, classes=None, heads=heads)
     state = _without_prefix(_today(state), built.module)
     classes = Misfit.between(shapes_of(state), shapes_of(built.module.state_dict())).classes
     notes = recognised
     if classes is not None and wish.family != "python":
-        built = _untrained(wish, classes=classes, heads=heads)
+        built = untrained(wish, classes=classes, heads=heads)
         notes = (*notes, f"the classifier has {classes} outputs, as in the file")
     _put(state, built.module, what=f"{file} does not fit {arch}")
     if wish.family == "torchvision":
@@ -78,7 +78,14 @@ def without_arch(state: State, *, file: Path) -> Built:
     )
 
 
-def _read_arch(arch: str) -> Wish:
+def read_arch(arch: str) -> Wish:
+    """Take ``--arch`` apart.
+
+    Raises
+    ------
+    UnknownNameError
+        If it begins with none of the families.
+    """
     if not arch.startswith(_FIRST_GUESS):
         have = [f"torchvision:{name}" for name in torchvision_names()]
         close = ", ".join(nearest(f"torchvision:{arch}", have))
@@ -88,7 +95,8 @@ def _read_arch(arch: str) -> Wish:
     return Wish("python", arch) if arch.startswith("python:") else Wish.read(arch)
 
 
-def _untrained(wish: Wish, *, classes: int | None, heads: bool) -> Built:
+def untrained(wish: Wish, *, classes: int | None, heads: bool) -> Built:
+    """Build a network as it is initialised; one of the user's own comes as its factory gives it."""
     if wish.family == "torchvision":
         return untrained_torchvision(wish, classes=classes, heads=heads)
     if wish.family == "timm":

@@ -26,7 +26,8 @@ class LoadedModel:
     spec : str
         What was asked for.
     form : str
-        ``torchvision``, ``timm``, ``lite``, ``python``, ``state-dict``, ``export``, ``pickle`` or ``module``.
+        ``torchvision``, ``timm``, ``lite``, ``python``, ``state-dict``, ``export``, ``pickle``, ``finetuned`` or
+        ``module``.
     sha : str
         See `fingerprint`.
     notes : tuple[str, ...]
@@ -37,6 +38,8 @@ class LoadedModel:
         What has to follow ``spec`` on a command line to load the same again: ``("--arch", "torchvision:resnet18")``.
     classes : tuple[str, ...]
         Names of the network's outputs, in order, where they are recorded with its weights; else none.
+    layer : str | None
+        The layer to look at where none is named, if the network says so; None for the usual rule.
     """
 
     module: nn.Module
@@ -49,6 +52,7 @@ class LoadedModel:
     fixed_batch: int | None = None
     flags: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    layer: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,7 @@ class Built:
     channels: int | None = None
     size: tuple[int, int] | None = None
     classes: tuple[str, ...] = ()
+    layer: str | None = None
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -10,6 +10,7 @@ from interpkit.errors import ModelError, UnknownNameError, nearest
 from interpkit.models.asking import Flags, resolve
 from interpkit.models.factories import build_python
 from interpkit.models.files import read_file
+from interpkit.models.finetuned import is_finetuned, read_folder
 from interpkit.models.loaded import Built, LoadedModel, fingerprint, short_name, unwrapped
 from interpkit.models.zoo import Wish, build_lite, build_timm, build_torchvision, own_record, torchvision_names
 
@@ -32,11 +33,12 @@ def load_model(
     Parameters
     ----------
     spec : str | Path | torch.nn.Module
-        A file (state dict, ``.safetensors``, ``.pt2``, pickled module), ``torchvision:NAME[@WEIGHTS]``, ``timm:NAME``,
-        ``lite:NAME``, ``python:package.module:factory``, or the network itself. A name brings its published weights;
-        ``NAME@random`` is the untrained network, the same one every time.
+        A file (state dict, ``.safetensors``, ``.pt2``, pickled module), a folder that fine-tuning wrote,
+        ``torchvision:NAME[@WEIGHTS]``, ``timm:NAME``, ``lite:NAME``, ``python:package.module:factory``, or the network
+        itself. A name brings its published weights; ``NAME@random`` is the untrained network, the same one every time.
     arch : str | None
-        For a state dict: the network it belongs to, by any of the names above.
+        For a state dict: the network it belongs to, by any of the names above. For a folder of a network that was
+        given in Python: what builds that.
     trust : bool
         Whether pickled code may run.
     size : int | Sequence[int] | None
@@ -65,6 +67,7 @@ def load_model(
         fixed_batch=built.fixed_batch,
         flags=(*(["--arch", arch] if arch else []), *(["--trust"] if trust else []), *flags.words()),
         classes=built.classes,
+        layer=built.layer,
     )
 
 
@@ -87,6 +90,8 @@ def _read_spec(spec: str | Path, arch: str | None, *, trust: bool) -> Built:
     path = Path(spec)
     if not path.exists() and path.suffix == "" and path.name == str(spec):
         _check_family(str(spec), family)
+    if is_finetuned(path):
+        return read_folder(path, arch=arch, trust=trust)
     return read_file(path, arch=arch, trust=trust)
 
 

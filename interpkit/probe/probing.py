@@ -64,6 +64,8 @@ class Probe:
         self.device = _device(device, loaded)
         self.model.to(self.device)
         self.reshape = reshape
+        if layers is None and loaded.layer is not None:
+            layers = loaded.layer
         asked = [layers] if isinstance(layers, str) else layers
         self._found = {name: find(name, self.model) for name in asked or ()}
         self._addresses: dict[str, Address] | None = None

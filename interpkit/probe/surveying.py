@@ -49,12 +49,13 @@ def survey(model: LoadedModel) -> list[LayerInfo]:
         If the network does not take images of its preprocessing's size.
     """
     seen = trace(model.module, blank(model))
-    chosen = _choose(seen)
+    own = [firing for firing in seen.firings if firing.name == model.layer]
+    chosen = own[0] if own else _choose(seen)
     return [info for firing in seen.firings for info in _describe(firing, seen, chosen)]
 
 
 def default_layer(model: LoadedModel) -> str:
-    """The outermost module that gives the last map with h * w > 1.
+    """The outermost module that gives the last map with h * w > 1; the layer that the model names, where it names one.
 
     Pooling, dropout, activations that are used more than once and the classifier do not count: their maps are those of
     the layer before, or are read by nobody.
@@ -64,7 +65,7 @@ def default_layer(model: LoadedModel) -> str:
     ModelError
         If no layer gives maps.
     """
-    return default_of(trace(model.module, blank(model)))
+    return model.layer or default_of(trace(model.module, blank(model)))
 
 
 def default_of(seen: Trace) -> str:

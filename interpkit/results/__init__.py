@@ -21,8 +21,10 @@ from interpkit.results._storage import (
     safe_name,
     save,
 )
+from interpkit.results.comparison import Comparison, Measure
 from interpkit.results.dissection import Dissection, TopImages
 from interpkit.results.entanglement import Entanglement
+from interpkit.results.finetuning import FineTuning, Outputs
 from interpkit.results.partscores import PartScores
 
 __all__ = [
@@ -31,11 +33,15 @@ __all__ = [
     "Adversarial",
     "Association",
     "Chance",
+    "Comparison",
     "Compression",
     "Dissection",
     "Entanglement",
+    "FineTuning",
     "Gallery",
     "Localisation",
+    "Measure",
+    "Outputs",
     "PartScores",
     "Parts",
     "Provenance",

@@ -1,0 +1,87 @@
+"""One training in several processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from made_finetuning import colours, net, trained, weights
+
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from made_finetuning import net, trained
+from interpkit.errors import InterpkitError
+from interpkit.labels import LabelSet
+labels, network = LabelSet.open({labels!r}), net(norm=False)
+try:
+    trained(labels, Path({other!r}), network=network, **{options!r})
+except InterpkitError as error:
+    print(error)
+result = trained(labels, Path({out!r}), network=network, **{options!r})
+print("ACCURACY", result.accuracy)
+"""
+OPTIONS = {"loss": "none", "batch_size": 10, "train_from": "all", "head": "classifier"}
+
+
+def in_two(program: str) -> list[subprocess.CompletedProcess[str]]:
+    """The program in two processes, as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        ended = [(process, *process.communicate(timeout=120)) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [subprocess.CompletedProcess([], process.returncode, out, err) for process, out, err in ended]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+def test_two_processes_train_the_same_network(tmp_path):
+    """Without batch norms the gradients of a batch's parts add up to its own; 27 images make uneven parts.
+
+    A mistake that the first process alone can see stops both.
+    """
+    labels = colours(tmp_path / "set")
+    one = trained(labels, tmp_path / "one", network=net(norm=False), **OPTIONS)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    names = {
+        "labels": labels.root,
+        "out": tmp_path / "two",
+        "other": tmp_path / "other",
+        "tests": Path(__file__).parent,
+    }
+    ended = in_two(PROGRAM.format(**{name: str(path) for name, path in names.items()}, options=OPTIONS))
+    assert [process.returncode for process in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert first.keys() == second.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=1e-5)
+    for process in ended:
+        mistake, accuracy = process.stdout.strip().splitlines()
+        assert mistake.endswith("holds no training, so it is left alone; choose another folder")
+        assert accuracy == f"ACCURACY {one.accuracy}"
