@@ -4,29 +4,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from interpkit.comparison import compare
     from interpkit.dissection import dissect, dissect_layers
     from interpkit.entanglement import entangle, entangle_layers
     from interpkit.errors import InterpkitError
+    from interpkit.finetuning import finetune
     from interpkit.labels import LabelSet
     from interpkit.models import Preprocessing, load_model
     from interpkit.parts import score_parts, score_parts_layers
     from interpkit.probe import Probe
     from interpkit.report import build as build_report
-    from interpkit.results import Dissection, Entanglement, PartScores, load, load_run, save
+    from interpkit.results import Comparison, Dissection, Entanglement, FineTuning, PartScores, load, load_run, save
+    from interpkit.studies import before_after
 
 __all__ = [
+    "Comparison",
     "Dissection",
     "Entanglement",
+    "FineTuning",
     "InterpkitError",
     "LabelSet",
     "PartScores",
     "Preprocessing",
     "Probe",
+    "before_after",
     "build_report",
+    "compare",
     "dissect",
     "dissect_layers",
     "entangle",
     "entangle_layers",
+    "finetune",
     "load",
     "load_model",
     "load_run",
@@ -37,18 +45,23 @@ __all__ = [
 
 # Imported at first use, so that `import interpkit` and `interpkit --help` stay instant and reports need no torch.
 _WHERE = {
+    "Comparison": "results",
     "Dissection": "results",
     "Entanglement": "results",
+    "FineTuning": "results",
     "PartScores": "results",
     "InterpkitError": "errors",
     "LabelSet": "labels",
     "Preprocessing": "models",
     "Probe": "probe",
+    "before_after": "studies",
     "build_report": "report:build",
+    "compare": "comparison",
     "dissect": "dissection",
     "dissect_layers": "dissection",
     "entangle": "entanglement",
     "entangle_layers": "entanglement",
+    "finetune": "finetuning",
     "load": "results",
     "load_model": "models",
     "load_run": "results",

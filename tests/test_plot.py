@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from labels_on_disk import small_broden
 from made_entanglement import CLASSES, entanglement
+from made_finetuning_page import compared, finetuned, history, several_an_image
 from made_pages import detecting, unlabelled, with_threshold
 from made_parts import partscores, without_landmarks
 from networks import tiny
 
 from interpkit import Dissection, LabelSet, Probe, dissect, load_model, plot
+from interpkit.errors import UnknownNameError
 
 mpl.use("Agg")
 
@@ -118,3 +120,39 @@ def judged(result):
 def test_no_landmarks_is_said():
     for draw in (plot.instability, plot.template_scatter):
         assert draw(without_landmarks()).texts[0].get_text() == "no landmarks"
+
+
+def test_the_confusion_stands_in_the_order_that_pairs_what_is_confused():
+    result = finetuned("none", classes=tuple(f"class {i}" for i in range(8)))
+    order = plot.confusion_order(result)
+    assert sorted(order.tolist()) == list(range(8))
+    # Each class is mostly taken for its neighbour of the same pair.
+    assert all(order[i] // 2 == order[i + 1] // 2 for i in range(0, 8, 2))
+    ax = plot.confusion(result)
+    shares = result.confusion / result.confusion.sum(1, keepdims=True)
+    np.testing.assert_allclose(ax.images[0].get_array(), shares[order][:, order])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [f"class {i}" for i in order]
+    ax.figure.canvas.draw()
+    assert plot.confusion(several_an_image()).texts[0].get_text() == "several classes an image"
+
+
+def test_a_training_is_drawn_from_before_its_first_epoch():
+    result = finetuned("class-gate")
+    ax = plot.training(result)
+    drawn = ax.lines[1]
+    assert drawn.get_xdata()[0] == 0
+    np.testing.assert_allclose(drawn.get_ydata(), [result.start_accuracy, *result.history["validation_accuracy"]])
+    assert len(ax.patches) == (history(loss="class-gate")["path"] == "gated").sum()
+    assert ax.lines[2].get_ydata()[0] == result.chance_accuracy
+    ax.figure.canvas.draw()
+
+
+def test_before_and_after_of_every_unit():
+    result = compared()
+    ax = plot.before_after(result, "instability")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), result.per_unit["instability"].T)
+    assert ax.get_xlabel() == "Location instability, ordinary"
+    assert ax.get_ylabel() == "Location instability, interpretable"
+    ax.figure.canvas.draw()
+    with pytest.raises(UnknownNameError, match="no measure 'instabilty'; there is instability"):
+        plot.before_after(result, "instabilty")

@@ -11,8 +11,8 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A file (state dict, .safetensors, .pt2, pickled module), torchvision:NAME[@WEIGHTS], timm:NAME, "
-        "lite:efficientnet-lite0, or python:package.module:factory.",
+        help="A file (state dict, .safetensors, .pt2, pickled module), a folder that finetune wrote, "
+        "torchvision:NAME[@WEIGHTS], timm:NAME, lite:efficientnet-lite0, or python:package.module:factory.",
         show_default=False,
     ),
 ]

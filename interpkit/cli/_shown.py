@@ -1,5 +1,6 @@
 """A result in ten lines: the run, the numbers with their chance levels, the best units."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from interpkit.cli._screen import aligned, line
@@ -8,7 +9,7 @@ from interpkit.cli._screen import aligned, line
 def show(result: Any, *, best: int = 5) -> None:  # noqa: ANN401 - a result, whose type needs pandas
     """Print a result of any kind."""
     line(f"{result.provenance.model} {result.layer} on {result.provenance.labels}: {result.images:,} images")
-    {"dissect": _dissection, "entangle": _entanglement, "parts": _parts}[result.provenance.verb](result, best)
+    _WORDS[result.provenance.verb](result, best)
     if result.skipped:
         images = "image" if len(result.skipped) == 1 else "images"
         line(f"  {len(result.skipped):,} {images} could not be read: {', '.join(result.skipped[:3])}")
@@ -94,6 +95,38 @@ def _parts(result: Any, best: int) -> None:  # noqa: ANN401
         _rows(rows)
 
 
+def _finetuning(result: Any, best: int) -> None:  # noqa: ANN401
+    line(
+        f"  loss {result.loss}: accuracy {result.accuracy:.1%} on {len(result.validation):,} validation images after "
+        f"{result.epochs:,} epochs (before {result.start_accuracy:.1%}, always the commonest class "
+        f"{result.chance_accuracy:.1%})"
+    )
+    outputs = result.outputs
+    line(
+        f"  outputs: largest probability {outputs.top:.1%}, entropy {_number(outputs.entropy)} nats, margin "
+        f"{_number(outputs.margin)}"
+    )
+    for warning in result.warnings:
+        line(f"  {warning}")
+
+
+def _comparison(result: Any, best: int) -> None:  # noqa: ANN401
+    head = ("", *result.columns, "change", "by chance", "")
+    rows = [
+        (one.title, one.said(one.before), one.said(one.after), one.said_change(), one.said_floor(), _verdict(one))
+        for one in result.measures
+    ]
+    _rows([head, *rows])
+    for warning in result.warnings:
+        line(f"  {warning}")
+
+
+def _verdict(measure: Any) -> str:  # noqa: ANN401
+    if measure.verdict == "neither":
+        return ""
+    return f"{measure.verdict}, short of chance" if measure.beyond[1] is False else str(measure.verdict)
+
+
 def _rows(rows: list[tuple[str, ...]]) -> None:
     for text in aligned(rows):
         line(f"  {text}")
@@ -101,3 +134,12 @@ def _rows(rows: list[tuple[str, ...]]) -> None:
 
 def _number(value: float | None) -> str:
     return "none" if value is None or value != value else f"{value:.3f}"
+
+
+_WORDS: Mapping[str, Callable[[Any, int], None]] = {
+    "dissect": _dissection,
+    "entangle": _entanglement,
+    "parts": _parts,
+    "finetune": _finetuning,
+    "compare": _comparison,
+}

@@ -68,6 +68,36 @@ def even_axis(values: Sequence[Floats]) -> Axis | None:
     return Axis(0.0, _up(float(known.max()))) if len(known) and known.max() > 0 else None
 
 
+def span_axis(values: Sequence[Floats]) -> Axis | None:
+    """An axis that holds all values, also negative ones, and 0 where they lie near it; None where there are none.
+
+    Examples
+    --------
+    >>> span_axis([np.array([-0.4, -0.1])]), span_axis([np.array([10.2, 10.7])])
+    (Axis(low=-0.4, high=0.0, kind='even'), Axis(low=10.2, high=10.7, kind='even'))
+    """
+    known = _known(values)
+    if not len(known):
+        return None
+    low, high = float(known.min()), float(known.max())
+    span = high - low or max(abs(low), 1e-9)
+    if low <= 2 * span:
+        low = min(low, 0.0)
+    if high >= -2 * span:
+        high = max(high, 0.0)
+    step = _step(high - low) / 2 if high > low else span
+    low, high = (_times(rounded(end / step), step) for rounded, end in ((_floor, low), (_ceil, high)))
+    return Axis(low, high if high > low else low + step)
+
+
+def _floor(value: float) -> int:
+    return math.floor(value + 1e-9)
+
+
+def _ceil(value: float) -> int:
+    return math.ceil(value - 1e-9)
+
+
 def log_axis(values: Sequence[Floats]) -> Axis | None:
     """An axis by ratios that holds all but the smallest per cent of the values above 0; None where there are none."""
     known = _known(values)

@@ -46,6 +46,43 @@ def number(value: float | None) -> str:
     return f"\N{MINUS SIGN}{text}" if value < 0 and text != "0" else text
 
 
+def signed(value: float) -> str:
+    """A change: a measured number that always says which way.
+
+    Examples
+    --------
+    >>> signed(0.045), signed(0.0)
+    ('+.045', '0')
+    """
+    text = number(value)
+    return f"+{text}" if value > 0 and text != "0" else text
+
+
+def measured(value: float, unit: str) -> str:
+    """A measure in its unit: counts as whole numbers, all else as measured numbers.
+
+    Examples
+    --------
+    >>> measured(31.0, "count"), measured(0.1321, "share"), measured(float("nan"), "count")
+    ('31', '.132', '\N{EN DASH}')
+    """
+    return count(round(value)) if unit == "count" and math.isfinite(value) else number(value)
+
+
+def changed(value: float, unit: str) -> str:
+    """The change of a measure in its unit.
+
+    Examples
+    --------
+    >>> changed(19.0, "count"), changed(-2.0, "count"), changed(0.0123, "share")
+    ('+19', '\N{MINUS SIGN}2', '+.012')
+    """
+    if unit != "count" or not math.isfinite(value):
+        return signed(value)
+    whole = round(value)
+    return f"{'+' if whole > 0 else chr(0x2212) if whole < 0 else ''}{abs(whole):,}"
+
+
 def limit(value: float) -> str:
     """A number that somebody chose, with the digits they chose it to.
 
@@ -106,6 +143,9 @@ FILTERS = {
     "score": score,
     "number": number,
     "limit": limit,
+    "signed": signed,
+    "measured": measured,
+    "changed": changed,
     "seconds": seconds,
     "date": date,
     "listed": listed,

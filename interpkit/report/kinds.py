@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpkit.results import Dissection, Entanglement, PartScores
+from interpkit.results import Comparison, Dissection, Entanglement, FineTuning, PartScores
 
 # What a section needs that speaks of whatever there is.
-ANY = Dissection | Entanglement | PartScores
+ANY = Comparison | FineTuning | Dissection | Entanglement | PartScores
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Kind:
 
 
 KINDS = (
+    Kind("compare", Comparison, "Before and after"),
+    Kind("finetune", FineTuning, "Training"),
     Kind("dissect", Dissection, "Concepts"),
     Kind("entangle", Entanglement, "Classes"),
     Kind("parts", PartScores, "Parts"),
@@ -50,8 +52,20 @@ def question(results: Sequence[Any], whose: str) -> str:
     >>> question([], "its units")
     'what its units are'
     """
-    verbs = {kind.verb for kind, _ in by_kind(results)}
+    groups = by_kind(results)
+    verbs = {kind.verb for kind, _ in groups}
+    if "compare" in verbs:
+        before, after = groups[0][1][0].columns
+        return f"what changed between {before} and {after}"
+    they = whose
+    parts = []
+    if "finetune" in verbs:
+        parts.append(f"how {they} were trained")
+        they = "they"
     said = [words for verb, words in (("dissect", "detect"), ("entangle", "know of classes")) if verb in verbs]
-    told = f"what {whose} {' and '.join(said)}" if said else ""
-    where = f"where {whose if not said else 'they'} fire" if "parts" in verbs else ""
-    return ", and ".join(part for part in (told, where) if part) or f"what {whose} are"
+    if said:
+        parts.append(f"what {they} {' and '.join(said)}")
+        they = "they"
+    if "parts" in verbs:
+        parts.append(f"where {they} fire")
+    return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts) or f"what {whose} are"

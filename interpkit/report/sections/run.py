@@ -7,9 +7,10 @@ from markupsafe import Markup
 
 from interpkit.report.kinds import ANY, by_kind
 from interpkit.report.page import Page, Section
+from interpkit.results import Comparison, FineTuning
 
 # Said in the settings; no reader needs it first.
-QUIET = "maps kept"
+QUIET = ("maps kept", "features below")
 
 
 def render(results: Sequence[Any], page: Page) -> Markup:
@@ -26,10 +27,14 @@ def render(results: Sequence[Any], page: Page) -> Markup:
 
 def _unlike(results: Sequence[Any]) -> list[str]:
     """What keeps results that share a page from being compared."""
-    counts = sorted({result.images for result in results})
-    inputs = {repr(sorted(result.provenance.preprocessing.items())) for result in results}
+    # A training has images of its own, a comparison says of each group of measures what it rests on.
+    looked = [result for result in results if not isinstance(result, Comparison | FineTuning)]
+    inputs = {repr(sorted(result.provenance.preprocessing.items())) for result in looked}
     found = []
-    if len(counts) > 1:
+    for labels in dict.fromkeys(result.provenance.labels_sha for result in looked):
+        counts = sorted({result.images for result in looked if result.provenance.labels_sha == labels})
+        if len(counts) < 2:
+            continue
         found.append(
             f"The results on this page rest on different images ({', '.join(f'{one:,}' for one in counts)}): numbers "
             "that depend on how many there are do not compare"
