@@ -66,7 +66,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise InterpkitError(f"the learning rate must be a positive number, not {options['rate']:g}; usual: 0.001")
     if not 0 < options["head_rate"] < math.inf:
         raise InterpkitError(
-            f"the last layer's head rate must be a positive multiple of the rate, not {options['head_rate']:g}; usual: 10"
+            f"the head rate must be a positive multiple of the rate, not {options['head_rate']:g}; usual: 10"
         )
     if not 0 <= options["decay"] < math.inf:
         raise InterpkitError(f"the weight decay must be at least 0, not {options['decay']:g}")
