@@ -1,6 +1,7 @@
 """Build the committed example reports again: ``python reports/build_examples.py``.
 
-Small on purpose: one middle layer of the embedded default network, on the first images of the embedded label set.
+Small on purpose: one middle layer of the embedded default network, on images of the embedded label set; and the same
+network before and after fine-tuning on that set's classes, without the weights.
 """
 
 import shutil
@@ -14,7 +15,13 @@ RUNS = {
         *("dissect", "lite:efficientnet-lite0", "--labels", "broden-mini", "--layer", "_blocks.10"),
         *("--limit", "120", "--top", "6", "--threads", "2", "--batch-size", "4", "--memory-format", "channels_last"),
     ],
+    "efficientnet-lite0-broden-mini-before-after": [
+        *("finetune", "lite:efficientnet-lite0", "--labels", "broden-mini", "--loss", "icnn", "--before-after"),
+        *("--threads", "2"),
+    ],
 }
+# What a reader of the pages has no use for.
+LEFT_OUT = "weights.safetensors"
 
 
 def main() -> None:
@@ -23,6 +30,8 @@ def main() -> None:
         folder = EXAMPLES / name
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", str(folder)], check=True)
+        for weights in folder.rglob(LEFT_OUT):
+            weights.unlink()
         print(f"{folder}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
 

@@ -162,7 +162,7 @@ def measures() -> tuple[Measure, ...]:
             floor="the image's centre",
             words=steady,
         ),
-        _measure("explained", "Parts", (0.06, 0.21, 0.0, 0.0), floor="a unit that always fires in one place"),
+        _measure("explained", "Parts", (0.06, 0.21, 0.02, 0.02), floor="peaks that know nothing of it"),
         _measure("spread", "Parts", (0.11, 0.12, NAN, NAN), better="neither", unit="number", floor=""),
         _measure("template", "Parts", (NAN, 0.3, NAN, 0.03), unit="number", floor="shuffled maps"),
         _measure("dead", "Units", (2, 0, NAN, NAN), better="lower", unit="count", floor=""),

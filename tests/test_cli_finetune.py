@@ -107,10 +107,10 @@ def test_a_comparison_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model added.act on my set: 15 images"
     assert lines[1].split() == ["ordinary", "interpretable", "change", "by", "chance"]
-    assert lines[2].split() == ["Accuracy", "80.0%", "79.0%", "-1.0", "points", "40.0%", "worse"]
+    assert lines[2].split() == ["Accuracy", "80.0%", "79.0%", "-1.0", "points", "40.0%", "about", "the", "same"]
     assert lines[6].split() == ["Mutual", "information", "score", "0.222", "none", "none", "0.007", "/", "0.006"]
     detectors = next(line for line in lines if line.startswith("  Detectors"))
-    assert detectors.endswith("worse, short of chance")
+    assert detectors.endswith("about the same, short of chance")
     assert lines[-1] == "  few images"
     assert "nan" not in "".join(lines)
 
@@ -177,11 +177,28 @@ def test_a_finished_training_is_resumed_at_once_and_not_overwritten_unasked(run:
     command = [*NETWORK, "--labels", stock / "two", *SHORT, "--epochs", "1", "--no-report", "--out", "r"]
     status, out, _ = run(*command)
     assert status == 0
-    assert "already holds" in refused(run, *command)
+    status, again, err = run(*command)
+    assert (status, again) == (0, out)
+    assert err.splitlines()[-1] == "already done: r holds this training"
     assert run(*command, "--resume")[:2] == (0, out)
     assert run(*command, "--overwrite")[:2] == (0, out)
     said = refused(run, *command, "--resume", "--rate", "0.01")
     assert "rate: 0.001 there, 0.01 asked for" in said
+    said = refused(run, *command, "--rate", "0.01")
+    assert "already holds" in said
+    assert said.endswith("(--overwrite); it differs: rate: 0.001 there, 0.01 asked for")
+
+
+def test_the_page_is_that_of_the_training(run: Run, stock: Path) -> None:
+    """Built again where the training is done already, and gone with the training that it showed."""
+    command = [*NETWORK, "--labels", stock / "two", *SHORT, "--epochs", "1", "--out", "r"]
+    assert run(*command)[0] == 0
+    page = Path("r/index.html")
+    page.unlink()
+    assert run(*command)[0] == 0
+    assert page.is_file()
+    assert run(*command, "--seed", "1", "--overwrite", "--no-report")[0] == 0
+    assert not page.exists()
 
 
 # What a user can get wrong, and a part of the line that says so.
@@ -192,6 +209,11 @@ WRONG = {
     "one class": (["--labels", "one"], "only one class"),
     "unknown labels": (["--labels", "broden-mni"], "broden-mini"),
     "layer": (["--layer", "boddy"], "body"),
+    "no layer": (["--layer", ""], "not empty; leave --layer out for the default"),
+    "two weights": (
+        ["--set", "weight=2", "--weight", "3"],
+        "asked for twice, weight 3 and among its options (--set) 2",
+    ),
     "train from": (["--train-from", "boddy"], "body"),
     "head": (["--head", "pool"], "nearest: pooled"),
     "augment": (["--augment", "flips"], "nearest: flip"),

@@ -14,7 +14,9 @@ from made_pages import unlabelled
 from sameness import assert_same
 
 from interpkit.comparison import Look, compare
+from interpkit.comparison._luck import explained_by_luck, least_of_counts, least_of_means
 from interpkit.errors import ResultError, UnknownNameError
+from interpkit.location import instability
 from interpkit.results import (
     Comparison,
     Dissection,
@@ -22,6 +24,7 @@ from interpkit.results import (
     FineTuning,
     Measure,
     PartScores,
+    Stability,
     load,
     result_folder_name,
     save,
@@ -76,6 +79,20 @@ def test_what_a_change_means(better: str, after: float, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("least", "verdict", "said"),
+    [(0.3, "same", "about the same"), (0.25, "same", "about the same"), (0.2, "better", "better")],
+)
+def test_a_change_must_exceed_what_luck_allows(least: float, verdict: str, said: str) -> None:
+    one = measure(least=least)
+    assert (one.verdict, one.said_verdict()) == (verdict, said)
+    assert measure(after=0.5).said_verdict() == "the same"
+    assert measure(better="neither", least=least).said_verdict() == ""
+    # One image of 192 is no difference, however it is rounded.
+    assert measure(before=150 / 192, after=149 / 192, least=1 / 192).verdict == "same"
+    assert measure(before=150 / 192, after=148 / 192, least=1 / 192).verdict == "worse"
+
+
+@pytest.mark.parametrize(
     ("better", "floors", "beyond"),
     [
         ("higher", (0.25, 0.8), (True, False)),
@@ -111,6 +128,108 @@ def test_what_is_missing_is_said():
     assert measure(floor_before=NAN, floor_after=NAN).said_floor() == ""
     assert measure(floor_after=0.5).said_floor() == "25.0% / 50.0%"
     assert measure(unit="count", before=1200.0).said(1200.0) == "1,200"
+
+
+# --- what luck gives
+
+
+def by_luck(steady: Stability) -> float:
+    """The floor of `explained`, unit by unit."""
+    found = []
+    for unit, k in enumerate(steady.best_class().tolist()):
+        if k >= 0:
+            known = ~np.isnan(steady.explained[unit, :, k])
+            if known.any():
+                found.append(float(explained_by_luck(steady.judged[unit, known, k]).mean()))
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(("images", "known"), [(4, 0.289), (5, None), (8, 0.089), (12, None), (25, 0.023)])
+def test_peaks_that_know_nothing_explain_what_the_formula_says(images: int, known: float | None) -> None:
+    rng = np.random.default_rng(images)
+    score = np.ones((images, 300))
+    found = []
+    for _ in range(10):
+        peaks, landmarks = rng.uniform(0, 14, (images, 300, 2)), rng.normal(0, 3, (images, 4, 2))
+        found.append(instability(peaks, score, landmarks, diagonal=1.0).explained)
+    derived = float(explained_by_luck(np.array(images)))
+    assert np.mean(found) == pytest.approx(derived, rel=0.12)
+    if known is not None:
+        assert derived == pytest.approx(known, rel=0.03)
+
+
+def test_the_formula_is_the_mean_of_its_distribution() -> None:
+    for images in (4, 5, 9, 30, 200):
+        share = (np.arange(200_000) + 0.5) / 200_000
+        # Beta(2, m - 3), and the adjusted share that is not below 0.
+        density = (images - 3) * (images - 2) * share * (1 - share) ** (images - 4)
+        adjusted = np.maximum(1 - (1 - share) * (images - 1) / (images - 3), 0)
+        assert float((density * adjusted).mean()) == pytest.approx(float(explained_by_luck(np.array(images))), rel=1e-3)
+    assert np.isnan(explained_by_luck(np.array([0, 3]))).all()
+
+
+def test_a_mean_counts_beyond_two_standard_errors_unit_by_unit() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.normal(5, 3, 400)
+    after = before + rng.normal(0, 0.1, 400)
+    least = least_of_means(before, after)
+    # What units share does not hide a small change.
+    assert least == pytest.approx(2 * 0.1 / 20, rel=0.1)
+    before[:10], after[5:20] = NAN, NAN
+    assert least_of_means(before, after) == pytest.approx(2 * (after - before)[20:].std(ddof=1) / math.sqrt(380))
+    assert least_of_means(before[:1], after[:1]) == 0
+    drawn = [rng.normal(0, 1, (2, 50)) for _ in range(2000)]
+    beyond = np.mean([abs(one[1].mean() - one[0].mean()) > least_of_means(one[0], one[1]) for one in drawn])
+    assert 0.02 < beyond < 0.08
+
+
+def test_a_count_counts_beyond_twice_the_root_of_what_changed() -> None:
+    before = np.array([True] * 6 + [False] * 6)
+    assert least_of_counts(before, before) == 0
+    assert least_of_counts(before, ~before) == pytest.approx(2 * math.sqrt(12))
+    assert least_of_counts(before, np.roll(before, 1)) == pytest.approx(2 * math.sqrt(2))
+
+
+def test_what_a_difference_must_exceed_is_that_of_its_units() -> None:
+    made = comparison()
+    first, last = both(Dissection)
+    assert isinstance(first, Dissection)
+    assert isinstance(last, Dissection)
+    assert made.measure("accuracy").least == pytest.approx(1 / 15)
+    assert made.measure("detectors").least == least_of_counts(first.detectors(), last.detectors())
+    named = [set(one.table().query("detector")[["category", "concept"]].apply(tuple, axis=1)) for one in (first, last)]
+    assert made.measure("unique_detectors").least == pytest.approx(2 * math.sqrt(len(named[0] ^ named[1])))
+    assert made.measure("unique_detectors").after == len(named[1])
+    for name in ("mis", "instability", "explained", "template", "iou"):
+        before, after = made.per_unit[name]
+        assert made.measure(name).least == pytest.approx(least_of_means(before, after)), name
+        assert made.measure(name).least > 0
+    alone = []
+    for one in both(Entanglement):
+        assert isinstance(one, Entanglement)
+        alone.append([row.max() / row.sum() if row.sum() else NAN for row in one.information])
+    assert made.measure("exclusive").least == pytest.approx(least_of_means(np.array(alone[0]), np.array(alone[1])))
+    assert made.measure("accuracy").verdict == "same"
+
+
+def test_a_comparison_stored_without_the_bound_still_reads(tmp_path: Path) -> None:
+    folder = save(comparison(), tmp_path / "one")
+    about = json.loads((folder / "result.json").read_text())
+    for one in about["measures"]:
+        assert one.pop("least") >= 0
+    (folder / "result.json").write_text(json.dumps(about))
+    assert load(folder).measure("accuracy").least == 0
+
+
+def test_several_classes_an_image_have_words_of_their_own() -> None:
+    sides = [
+        [replace(one, multi=True) if isinstance(one, FineTuning) else one for one in results_of(loss, seed=seed)]
+        for seed, loss in enumerate(("none", "icnn"))
+    ]
+    accuracy = compare(*sides).measure("accuracy")
+    assert accuracy.floor == "always the commoner answer"
+    assert accuracy.words.startswith("Mean over the classes of the share of the validation images")
+    assert comparison().measure("accuracy").floor == "always the commonest class"
 
 
 # --- every number is that of its result
@@ -152,7 +271,7 @@ def test_scores_are_those_of_the_results():
             ),
             "iou": (dissection.best()[1].mean(), dissection.chance.best().mean()),
             "instability": (steady["multi"]["instability"], steady["multi"]["centre"]),
-            "explained": (steady["explained"], 0),
+            "explained": (steady["explained"], by_luck(parts.stability)),
             "spread": (steady["spread"], NAN),
             "template": (template["ratio"], template["chance"]),
             "dead": (int(entangled.dead.sum()), NAN),
@@ -243,9 +362,22 @@ def test_settings_that_are_shared_and_those_that_differ():
         ("loss.options.tau", "none", "calibrated"),
     )
     assert made.equal["training.epochs"] == "8"
+    assert made.equal["training.epochs_trained"] == "8"
     assert made.equal["surgery.add"] == "yes"
     assert made.equal["split.images"] == "15 entries"
     assert not {"classes", "sites", "format"} & set(made.equal)
+
+
+def test_trainings_of_other_lengths_are_said():
+    first, second = results_of("none", seed=0), results_of("icnn", seed=1)
+    recipe = {**first[0].recipe, "training": {**first[0].recipe["training"], "trained": 8}}
+    first[0] = replace(first[0], recipe=recipe)
+    second[0] = replace(second[0], epochs=5)
+    made = compare(first, second, names=("plain", "masked"))
+    assert ("training.epochs_trained", "8", "5") in made.differs
+    assert not [name for name, *_ in made.differs if name == "training.trained"]
+    assert "plain was trained for 8 epochs, masked for 5" in made.warnings
+    assert not [words for words in comparison().warnings if "was trained for" in words]
 
 
 def test_curves_are_the_histories():
@@ -352,7 +484,7 @@ def test_tables_and_summary():
     assert table["name"].tolist() == [one.name for one in made.measures]
     row = table.set_index("name").loc["accuracy"]
     assert row["change"] == pytest.approx(-0.01)
-    assert row["verdict"] == "worse"
+    assert (row["verdict"], row["least"]) == ("same", pytest.approx(1 / 15))
     units = made.unit_table()
     assert units["unit"].tolist() == list(range(12))
     pd.testing.assert_series_equal(units["iou_after"], pd.Series(made.per_unit["iou"][1]), check_names=False)
@@ -363,6 +495,7 @@ def test_tables_and_summary():
         "floor_before": None,
         "floor_after": None,
         "change": 1.0,
+        "least": 0.0,
         "floor": "",
         "better": "neither",
         "verdict": "neither",

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from interpkit import losses
 from interpkit.errors import InterpkitError
 from interpkit.feeding import read_image
 from interpkit.finetuning import DECIDING, finetune
+from interpkit.finetuning._evaluate import Judged
 from interpkit.finetuning._objective import Plain
+from interpkit.finetuning._train import Trainer
 from interpkit.labels import LabelSet
 from interpkit.losses.icnn import ICNN
 from interpkit.models import LoadedModel, load_model
@@ -286,8 +289,88 @@ def test_patience_keeps_the_best_epoch(labels, tmp_path):
     assert result.accuracy == accuracy[best]
     assert result.recipe["training"]["weights_of_epoch"] == best + 1
     assert any(f"the weights are those of epoch {best + 1}" in warning for warning in result.warnings)
+    flatters = f"the accuracy is the best of {result.epochs} epochs on the validation images themselves, so it flatters"
+    assert any(warning.startswith(flatters) for warning in result.warnings)
     trained(labels, tmp_path / "best", loss="none", epochs=best + 1, rate=0.3, rate_schedule="constant")
     assert same_weights(tmp_path / "out", tmp_path / "best")
+
+
+@dataclass(frozen=True, eq=False)
+class Told(Judged):
+    """A network said to be as accurate as that."""
+
+    told: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        return self.told
+
+
+@pytest.mark.parametrize("mode", ["alternate", "joint"])
+def test_the_best_epoch_is_one_that_the_gate_has_shaped_and_inference_knows(labels, tmp_path, monkeypatch, mode):
+    """Not one before the first gated, nor a gated one; and what the loss has learnt is of that epoch as well."""
+    told = [0.99, 0.98, 0.5, 0.97, 0.6, 0.96, 0.55, 0.5]
+    judged = Trainer.judged
+
+    def saying(self: Trainer) -> Told:
+        return Told(**vars(judged(self)), told=told[min(self.done, 7)])
+
+    monkeypatch.setattr(Trainer, "judged", saying)
+    options = {"warmup": 1, "period": 2, "rate": 0.1, "mode": mode}
+    result = trained(labels, tmp_path / "out", loss="class-gate", options=options, epochs=8, patience=7)
+    gated, joint = ["ordinary", "gated"] * 3 + ["ordinary"] * 2, ["ordinary"] + ["joint"] * 7
+    assert result.history["path"].tolist() == (joint if mode == "joint" else gated)
+    best, choices = (2, 7) if mode == "joint" else (5, 4)
+    assert result.recipe["training"]["weights_of_epoch"] == best
+    assert any(f"the best of {choices} epochs" in warning for warning in result.warnings)
+    density = result.history["density"]
+    assert result.learnt["gate"].mean() == pytest.approx(density[best - 1])
+    assert density[best - 1] != pytest.approx(density[7])
+
+
+def test_patience_waits_through_gated_epochs(labels, tmp_path, monkeypatch):
+    """They cannot be better, so they are no reason to stop."""
+    told = [0.1, 0.1, 0.5, 0.1, 0.6, 0.1, 0.5, 0.1, 0.5, 0.1, 0.9, 0.1]
+    judged = Trainer.judged
+    monkeypatch.setattr(Trainer, "judged", lambda self: Told(**vars(judged(self)), told=told[min(self.done, 11)]))
+    options = {"warmup": 1, "period": 2}
+    result = trained(labels, tmp_path / "out", loss="class-gate", options=options, epochs=12, patience=2)
+    assert result.epochs == 9
+    assert result.recipe["training"]["weights_of_epoch"] == 5
+
+
+@pytest.mark.parametrize("loss", ["none", "icnn"])
+def test_a_layer_that_is_rectified_is_said_to_be(labels, tmp_path, loss):
+    """Also without a loss: the control differs by the loss alone."""
+    words = "what stage1 gives is rectified, with any loss and with none: a control shares the rectifier"
+    own = {"add_layer": False, "train_from": "stage1", "head": "classifier"}
+    assert words in trained(labels, tmp_path / "own", loss=loss, epochs=1, **own).provenance.notes
+    assert words not in trained(labels, tmp_path / "added", loss=loss, epochs=1).provenance.notes
+
+
+def test_a_base_that_gives_no_numbers_is_named(labels, tmp_path):
+    network = net()
+    network.stage1[0].weight.data[0] = math.nan
+    with pytest.raises(
+        InterpkitError, match=r"^Net gives numbers that are not finite.* weights stage1\.0\.weight"
+    ) as error:
+        trained(labels, tmp_path / "runs" / "out", network=network)
+    assert "rate" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_is_looked_for_once(labels, tmp_path, monkeypatch):
+    """What is free a moment later changes nothing."""
+    asked = []
+
+    def shrinking(*_: object, **__: object) -> tuple[str, str]:
+        asked.append(1)
+        return ("ram", "for now") if len(asked) == 1 else ("none", "")
+
+    monkeypatch.setattr("interpkit.finetuning._supply.choose", shrinking)
+    result = trained(labels, tmp_path / "out", epochs=1)
+    assert "features below added kept: ram (for now)" in result.provenance.notes
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("precision", ["bf16", "16"])
@@ -348,6 +431,9 @@ def one_class(root: Path) -> LabelSet:
         ({"add_layer": False}, "would train nothing of stage1"),
         ({"add_layer": False, "head": "classifier", "train_from": "stage2"}, "would train nothing.*stage2 lies above"),
         ({"layer": "stage9"}, "stage9"),
+        ({"layer": ""}, "layer is the name of a layer, not empty; leave --layer out"),
+        ({"train_from": " "}, "train-from is the name of a layer, not empty"),
+        ({"weight": 3.0, "options": {"weight": 2}}, r"asked for twice, weight 3 and among its options \(--set\) 2"),
         ({"layer": "head"}, "head"),
         ({"batch_size": 1, "train_from": "all"}, "batches of 1 image cannot train the batch norm"),
         ({"validation": 0.001, "limit": 3}, "class|images"),

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from class_sets import listed_set
 from hypothesis import given
 from hypothesis import strategies as st
 from made_finetuning import SIZE, colours, net
@@ -16,55 +15,11 @@ from interpkit.finetuning._evaluate import Judged
 from interpkit.finetuning._gallery import telling
 from interpkit.finetuning._network import Network, norms_above
 from interpkit.finetuning._order import order_of, set_modes, trained_modules, trains_layer
-from interpkit.finetuning._split import drawn, split_of
 from interpkit.finetuning._supply import AREA, SHAPE, Read, draw, pieces_of
 from interpkit.finetuning._train import Plan
 from interpkit.finetuning._trunk import find_cut
 from interpkit.models import Preprocessing
 from interpkit.surgery import Surgery, operate
-
-
-@given(
-    counts=st.lists(st.integers(2, 30), min_size=2, max_size=6),
-    share=st.floats(0.01, 0.99),
-    seed=st.integers(0, 1000),
-)
-def test_every_class_is_on_both_sides_in_its_share(counts, share, seed):
-    member = np.repeat(np.eye(len(counts), dtype=bool), counts, axis=0)
-    kept = drawn(member, share=share, seed=seed)
-    wanted = [min(max(round(share * count), 1), count - 1) for count in counts]
-    assert member[kept].sum(0).tolist() == wanted
-    assert (drawn(member, share=share, seed=seed) == kept).all()
-
-
-@given(seed=st.integers(0, 10_000), share=st.floats(0.1, 0.9))
-def test_images_of_several_classes_leave_none_on_one_side(seed, share):
-    rng = np.random.default_rng(seed)
-    member = rng.random((40, 4)) < [0.05, 0.2, 0.5, 0.8]
-    member[[0, 1], 0] = True
-    kept = drawn(member, share=share, seed=seed)
-    for k in range(4):
-        if member[:, k].sum() > 2:
-            assert member[kept, k].any()
-            assert member[~kept, k].any()
-
-
-def test_the_split_of_the_set_goes_before_the_seed(tmp_path):
-    labels = listed_set(tmp_path / "set", images=30)
-    split = split_of(labels, labels.targets(), validation=0.5, seed=0)
-    assert split.validation.tolist() == list(range(0, 30, 5))
-    assert split.train.tolist() == [i for i in range(30) if i % 5]
-    one = labels.select(split="train")
-    drawn_split = split_of(one, one.targets(), validation=0.5, seed=0)
-    assert len(drawn_split.validation) == 12
-    assert "seed 0" in drawn_split.words
-
-
-def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
-    labels = listed_set(tmp_path / "set", images=30)
-    images = labels.images.assign(split=np.where(labels.targets().member[:, 0], "val", "train"))
-    split = split_of(replace(labels, images=images), labels.targets(), validation=0.5, seed=0)
-    assert split.warnings == ("no image to train on is of blue",)
 
 
 def test_draws_follow_from_seed_and_epoch():

@@ -24,7 +24,10 @@ except InterpkitError as error:
     print(error)
 result = trained(labels, Path({out!r}), network=network, **{options!r})
 print("ACCURACY", result.accuracy)
+trained(labels, Path({half!r}), network=network, **{options!r} | {single!r})
 """
+# Batches of one image: the second process never has any, and its scaler none to scale.
+SINGLE = {"batch_size": 1, "precision": "16", "epochs": 1, "patience": 1}
 OPTIONS = {"loss": "none", "batch_size": 10, "train_from": "all", "head": "classifier"}
 
 
@@ -73,12 +76,18 @@ def test_two_processes_train_the_same_network(tmp_path):
         "labels": labels.root,
         "out": tmp_path / "two",
         "other": tmp_path / "other",
+        "half": tmp_path / "half",
         "tests": Path(__file__).parent,
     }
-    ended = in_two(PROGRAM.format(**{name: str(path) for name, path in names.items()}, options=OPTIONS))
+    ended = in_two(PROGRAM.format(**{name: str(path) for name, path in names.items()}, options=OPTIONS, single=SINGLE))
     assert [process.returncode for process in ended] == [0, 0], ended[0].stderr + ended[1].stderr
     first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert first.keys() == second.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=1e-5)
+    alone = tmp_path / "alone"
+    trained(labels, alone, network=net(norm=False), **{**OPTIONS, **SINGLE})
+    first, second = weights(alone), weights(tmp_path / "half")
     for name in first:
         torch.testing.assert_close(first[name], second[name], rtol=0, atol=1e-5)
     for process in ended:

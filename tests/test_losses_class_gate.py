@@ -144,15 +144,25 @@ def test_the_network_can_be_left_out_of_it(multi):
     assert not bool((given.loss.gate == 1).all())
 
 
+@pytest.mark.parametrize("rate", [0.1, None])
 @pytest.mark.parametrize("mode", ["alternate", "joint"])
-def test_a_gate_reaches_its_bound_and_classes_get_units(mode):
-    given = training(epochs=60, mode=mode, rate=0.1)
+def test_a_gate_reaches_its_bound_and_classes_get_units(mode, rate):
+    given = training(epochs=60, mode=mode, rate=rate)
     given.train(range(60))
     assert given.loss.said()["density"] <= 1.2 / CLASSES
     assert given.loss.warnings() == ()
     gate = given.loss.learnt()["gate"]
     assert gate.shape == (CLASSES, UNITS)
     assert float(gate.mean()) == pytest.approx(given.loss.said()["density"])
+
+
+def test_few_gated_steps_are_made_up_for_by_their_rate():
+    given = training(epochs=60)
+    given.train(range(2))
+    (group,) = given.loss.own_optimizer().param_groups
+    gated = sum(given.loss.path(epoch) == "gated" for epoch in range(60)) * int(given.loss.steps)
+    assert group["lr"] == pytest.approx(min(max(0.02, 6 / gated), 0.2))
+    assert group["lr"] > 0.02
 
 
 def test_a_gate_that_stays_open_is_told():
@@ -193,8 +203,11 @@ def test_the_bound_is_one_that_can_be_reached(density, expected):
 
 def test_what_cannot_be_reached_is_refused():
     layers = {SITE: Layer(UNITS, (6, 6), None)}
-    with pytest.raises(InterpkitError, match=r"density of 0\.2 .* 3 classes .* 0\.3333"):
+    with pytest.raises(
+        InterpkitError, match=r"density of 0\.2 cannot .* 3 classes .* from 1/3 on, say 0\.3334, it can"
+    ):
         ClassGate(density=0.2).attach(layers, classes=3, multi=False, epochs=9)
+    ClassGate(density=0.3334).attach(layers, classes=3, multi=False, epochs=9)
     with pytest.raises(InterpkitError, match="has one"):
         ClassGate().attach(layers, classes=1, multi=True, epochs=9)
     wide = ClassGate()

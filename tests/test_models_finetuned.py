@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from interpkit.errors import InterpkitError, ModelError
 from interpkit.models import LoadedModel, load_model
+from interpkit.models._torchvision import import_timm
 from interpkit.models.finetuned import read_recipe, started, write_folder
 from interpkit.probe import Probe, default_layer, survey
 from interpkit.surgery import Surgery, operate
@@ -137,11 +139,16 @@ def test_weights_of_the_users_own_architecture(tmp_path, tiny):
     assert torch.equal(load_model(tmp_path / "net", trust=True).module(images()), module(images()))
 
 
-def test_a_pickled_base(tmp_path, tiny):
+def test_a_pickled_base(tmp_path, tiny, monkeypatch):
     torch.save(tiny.module, tmp_path / "whole.pt")
-    module = trained(load_model(tmp_path / "whole.pt", trust=True, size=SIDE), tmp_path / "net")
-    assert "the pickled network" in refused(tmp_path / "net")
+    monkeypatch.chdir(tmp_path)
+    module = trained(load_model("whole.pt", trust=True, size=SIDE), tmp_path / "net")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"the pickled network {tmp_path / 'whole.pt'}, whose code runs" in refused(tmp_path / "net")
     assert torch.equal(load_model(tmp_path / "net", trust=True).module(images()), module(images()))
+    torch.save(small_resnet().module, tmp_path / "whole.pt")
+    assert refused(tmp_path / "net", trust=True).endswith("whole.pt, and that file or its code has changed since")
     (tmp_path / "whole.pt").unlink()
     assert refused(tmp_path / "net", trust=True).startswith("no file ")
 
@@ -175,6 +182,44 @@ def test_a_network_trained_twice_stands_by_itself(tmp_path):
     # Once more, below the first cut.
     again = trained(model, tmp_path / "third", layer="trunk.base.trunk.base.layer1")
     assert torch.equal(load_model(tmp_path / "third").module(images()), again(images()))
+
+
+def test_a_network_from_python_trained_twice_can_be_read(tmp_path):
+    trained(load_model(networks.tiny(), size=SIDE), tmp_path / "first")
+    once = load_model(tmp_path / "first", arch=TINY, trust=True)
+    module = trained(once, tmp_path / "second", layer="added", filters=7)
+    assert "python:networks:tiny, whose code runs" in refused(tmp_path / "second")
+    assert torch.equal(load_model(tmp_path / "second", trust=True).module(images()), module(images()))
+    named = load_model(tmp_path / "second", arch=TINY, trust=True)
+    assert torch.equal(named.module(images()), module(images()))
+    recipe = json.loads((tmp_path / "second" / "recipe.json").read_text())
+    unnamed = changed(tmp_path / "second", base={**recipe["base"], "arch": None})
+    assert "a network given in Python: name what builds it" in refused(unnamed, trust=True)
+
+
+def test_a_layer_that_was_cut_away_is_not_built_as_large_as_a_recipe_likes(tmp_path):
+    trained(small_resnet(), tmp_path / "first", layer="layer2", filters=5)
+    once = load_model(tmp_path / "first")
+    module = trained(once, tmp_path / "second", layer="trunk.base.layer1")
+    assert torch.equal(load_model(tmp_path / "second").module(images()), module(images()))
+    base = json.loads((tmp_path / "second" / "recipe.json").read_text())["base"]
+    base["recipe"]["surgery"]["filters"] = 10**11
+    again = load_model(changed(tmp_path / "second", base=base))
+    assert torch.equal(again.module(images()), module(images()))
+
+
+@pytest.mark.parametrize("head", ["pooled", "classifier"])
+def test_a_layer_that_was_kept_is_held_against_its_weights(tmp_path, head):
+    trained(small_resnet(), tmp_path / "first", layer="layer1", filters=64, head=head, mask_layer=True)
+    once = load_model(tmp_path / "first")
+    layer = {"pooled": "added", "classifier": "layer1"}[head]
+    module = trained(once, tmp_path / "second", layer=layer, head="classifier", mask_layer=True)
+    assert torch.equal(load_model(tmp_path / "second").module(images()), module(images()))
+    base = json.loads((tmp_path / "second" / "recipe.json").read_text())["base"]
+    base["recipe"]["surgery"]["filters"] = 10**11
+    inner = {"pooled": "added.body.conv.weight", "classifier": "layer1.body.added.conv.weight"}[head]
+    message = refused(changed(tmp_path / "second", base=base))
+    assert message.endswith(f"{inner} is (64, 64, 3, 3), not of 100000000000 filters")
 
 
 def test_networks_that_transform_their_input_keep_doing_so(tmp_path):
@@ -281,13 +326,87 @@ def test_damaged_folders_are_refused(tmp_path, tiny):
         ({"base": None}, "recipe.json is damaged"),
         ({"preprocessing": {"size": [0, 0], "mean": [0], "std": [1]}}, "two positive numbers"),
         ({"preprocessing": {}}, "recipe.json is damaged"),
+        ({"preprocessing": {"size": [9, 9.5], "mean": [0], "std": [1]}}, "preprocessing.size is [9, 9.5]"),
+        ({"preprocessing": {"size": [9, 9], "mean": ["0"], "std": [1]}}, "preprocessing.mean is ['0']"),
+        ({"preprocessing": {"size": [9, 9], "mean": [0], "std": [1], "record": 1}}, "preprocessing.record is 1"),
+        (
+            {"preprocessing": {"size": [200000, 200000], "mean": [0], "std": [1]}},
+            "images of 1 x 200000 x 200000 are more than",
+        ),
         ({"sites": [{"mask": "x"}]}, "recipe.json is damaged: 'act'"),
+        ({"sites": [{"act": "nope", "mask": "x"}]}, "its sites are not those of the network that it describes"),
+        ({"sites": []}, "its sites are not those"),
         ({"loss": None}, "recipe.json is damaged"),
+        ({"classes": "abc"}, "classes are a list of names, not 'abc'"),
+        ({"classes": ["a"]}, "it names 1 classes, and its surgery makes 3 outputs"),
+        ({"base": {"form": ["python"], "spec": "x", "arch": None, "transform_input": None}}, "base.form is ['python']"),
+        ({"surgery": {"layer": "stem", "classes": 10**12}}, "its surgery makes 1000000000000 outputs"),
+        ({"surgery": {"layer": "stem", "classes": 3, "filters": 10**11}}, "not of 100000000000 filters"),
+        ({"surgery": {"layer": "stem", "classes": 3, "seed": "a"}}, "seed is of type int, not 'a'"),
+        ({"surgery": {"layer": "stem", "classes": 3, "seed": 10**30}}, "seeds lie between 0 and"),
+        ({"surgery": {"layer": "stem", "classes": 3, "beta": 10**400}}, "part masks need a positive beta"),
     ],
 )
 def test_damaged_recipes_are_refused(tmp_path, tiny, values, words):
     trained(tiny, tmp_path / "net")
     assert words in refused(changed(tmp_path / "net", **values), trust=True)
+
+
+@pytest.mark.parametrize("head", ["pooled", "classifier"])
+def test_classes_are_held_against_the_weights(tmp_path, head):
+    trained(small_resnet(), tmp_path / "net", layer="layer1", head=head)
+    recipe = json.loads((tmp_path / "net" / "recipe.json").read_text())
+    names = [str(k) for k in range(70_001)]
+    done = {**recipe["surgery"], "classes": len(names)}
+    message = refused(changed(tmp_path / "net", surgery=done, classes=names))
+    assert message.endswith("does not fit the network of recipe.json beside it: they are not of 70001 classes")
+
+
+def test_what_no_memory_holds_is_said_in_one_line(tmp_path, tiny, monkeypatch):
+    trained(tiny, tmp_path / "net")
+
+    def full(*_given: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory\nat line 9")
+
+    monkeypatch.setattr("interpkit.models.finetuned.operate", full)
+    assert "its base is not what it was: DefaultCPUAllocator: can't" in refused(tmp_path / "net", trust=True)
+
+
+def test_endless_nesting_is_refused(tmp_path, tiny):
+    trained(tiny, tmp_path / "net")
+    recipe = json.loads((tmp_path / "net" / "recipe.json").read_text())
+    nested = dict(recipe)
+    for _ in range(40):
+        nested["base"] = {**recipe["base"], "form": "finetuned", "recipe": dict(nested)}
+    assert "more than 32 fine-tunings lie on top of each other" in refused(changed(tmp_path / "net", **nested))
+    (tmp_path / "net" / "recipe.json").write_text("[" * 200_000)
+    assert "recipe.json is cut short or damaged" in refused(tmp_path / "net")
+
+
+@pytest.mark.parametrize("place", ["spec", "arch"])
+def test_the_hub_is_asked_only_with_trust(tmp_path, monkeypatch, place):
+    def contacted(*_given: object, **_options: object) -> nn.Module:
+        raise OSError("no network")
+
+    monkeypatch.setattr(import_timm(), "create_model", contacted)
+    trained(small_resnet(), tmp_path / "net", layer="layer1")
+    base = json.loads((tmp_path / "net" / "recipe.json").read_text())["base"]
+    folder = changed(tmp_path / "net", base={**base, "form": "timm", place: "timm:hf-hub:org/name"})
+    assert refused(folder).endswith(
+        "timm:hf-hub:org/name, whose description is fetched from the Hugging Face hub to build it: "
+        "--trust if you trust it"
+    )
+    assert "could not be had" in refused(folder, trust=True)
+
+
+def test_files_are_as_readable_as_the_user_has_new_files(tmp_path, tiny):
+    before = os.umask(0o027)
+    try:
+        trained(tiny, tmp_path / "net")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "net").iterdir()}
+    assert modes == {"recipe.json": 0o640, "weights.safetensors": 0o640}
 
 
 def test_recipes_without_a_part_are_refused(tmp_path, tiny):

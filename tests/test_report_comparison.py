@@ -33,6 +33,12 @@ def rows_of(elements: list[Element]) -> list[str]:
     return [" ".join(one.content.split()) for one in having(elements, "tr")]
 
 
+def told_in(elements: list[Element]) -> list[str]:
+    """What became of the measures, a line a verdict."""
+    lines = [" ".join(one.content.split()) for one in having(elements, "li")]
+    return [line for line in lines if line.startswith(("Better:", "Worse:", "The same:", "About the same:"))]
+
+
 def of(result: Comparison, name: str) -> Measure:
     return next(one for one in result.measures if one.name == name)
 
@@ -43,7 +49,7 @@ def test_the_question_and_the_answer(tmp_path):
     text = all_of(elements)
     assert "Of 8 measures of the units, 6 got better, 1 worse and 1 stayed the same." in text
     assert "Accuracy fell by .017, from .921 (ordinary) to .904: that is what it cost." in text
-    told = [" ".join(one.content.split()) for one in having(elements, "li")]
+    told = told_in(elements)
     arrow = "\N{RIGHTWARDS ARROW}"
     assert told[0].startswith(f"Better: detectors 12 {arrow} 31; best overlap .031 {arrow} .044; mutual")
     assert told[1:] == [f"Worse: exclusive .310 {arrow} .290.", "The same: unique detectors 9."]
@@ -60,6 +66,38 @@ def test_accuracy_that_rose_or_stayed(tmp_path):
     assert "Accuracy is the same, .921." in all_of(page(tmp_path / "same", same))
     alone = compared(measures=(first,))
     assert "No measure of the units is known for both networks." in all_of(page(tmp_path / "alone", alone))
+
+
+def test_changes_too_small_to_count_are_about_the_same(tmp_path):
+    small = {"accuracy": 0.02, "mis": 0.06, "detectors": 11.9}
+    found = tuple(replace(one, least=small.get(one.name, 0.0)) for one in measures())
+    elements = page(tmp_path, compared(measures=found))
+    text = all_of(elements)
+    assert "Of 8 measures of the units, 5 got better, 1 worse and 2 stayed about the same." in text
+    assert "Accuracy is about the same: .921 (ordinary) and .904 (interpretable)." in text
+    told = told_in(elements)
+    arrow = "\N{RIGHTWARDS ARROW}"
+    assert told[2] == f"About the same: unique detectors 9; mutual information score .112 {arrow} .164."
+    rows = {
+        name: next(row for row in rows_of(elements) if row.startswith(of(compared(), name).title)) for name in small
+    }
+    assert "About the same: a change up to .060" in rows["mis"]
+    assert "About the same: a change up to 11" in rows["detectors"]
+    assert rows["mis"].endswith("about the same")
+    assert rows["detectors"].endswith("better")
+    assert "not over trainings" in text
+
+
+def test_the_answer_stands_above_how_it_was_made(tmp_path):
+    made = compared()
+    notes = ("split: by class", "looked at before the mask")
+    result = replace(made, provenance=replace(made.provenance, notes=notes), warnings=("few images", "few classes"))
+    elements = page(tmp_path, result)
+    folded = [" ".join(one.content.split()) for one in having(elements, "details", kind="notes")]
+    assert folded == ["2 notes on how it was made Split: by class. Looked at before the mask."]
+    assert not having(elements, "p", kind="note")
+    limits = having(elements, "ul", kind="limits")
+    assert [" ".join(one.content.split()) for one in limits] == ["Few images. Few classes."]
 
 
 def test_large_numbers_stand_beside_before_and_chance(tmp_path):
@@ -79,9 +117,6 @@ def test_large_numbers_stand_beside_before_and_chance(tmp_path):
     ]
 
 
-VERDICTS = {"better": "better", "worse": "worse", "same": "the same", "neither": "no merit"}
-
-
 def test_every_measure_has_a_row_with_chance_and_a_verdict(tmp_path):
     result = compared()
     elements = page(tmp_path, result)
@@ -96,7 +131,7 @@ def test_every_measure_has_a_row_with_chance_and_a_verdict(tmp_path):
         row = next(row for row in rows if row.startswith(f"{one.title}{one.words}"))
         assert row.startswith(want)
         rest = row.removeprefix(want).strip()
-        assert rest.startswith(VERDICTS[one.verdict] if known else "not known")
+        assert rest.startswith((one.said_verdict() or "no merit") if known else "not known")
         assert ("no better than chance" in rest) is at_chance(one)
 
 

@@ -66,6 +66,10 @@ def test_accuracy_that_chance_gives_is_said_to_be_no_better(tmp_path):
     said = "No better than chance: always naming the commonest class is right as often"
     assert said in all_of(page(tmp_path / "equal", replace(result, accuracy=result.chance_accuracy)))
     assert said not in all_of(page(tmp_path / "above", result))
+    below = all_of(page(tmp_path / "below", replace(result, accuracy=result.chance_accuracy - 0.01)))
+    assert "always naming the commonest class is right more often" in below
+    several = several_an_image(accuracy=result.chance_accuracy - 0.01)
+    assert "always telling the commoner answer is right more often" in all_of(page(tmp_path / "several", several))
 
 
 def test_what_was_put_in_is_told_in_words(tmp_path):

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from sameness import assert_same
 
 import interpkit
+from interpkit.comparison import compare
 from interpkit.dissection import dissect
 from interpkit.entanglement import entangle
 from interpkit.errors import InterpkitError, ResultError
@@ -23,7 +25,7 @@ from interpkit.labels import LabelSet
 from interpkit.models import LoadedModel, load_model
 from interpkit.parts import score_parts
 from interpkit.probe import Probe
-from interpkit.results import Comparison, FineTuning, load, load_run
+from interpkit.results import Comparison, FineTuning, load, load_run, save
 from interpkit.studies import _before_after, before_after
 from interpkit.studies._look import shown
 from interpkit.studies._reopen import reopened
@@ -254,10 +256,140 @@ def test_a_study_is_not_written_over_unasked(
     study: tuple[Path, Comparison], network: LoadedModel, marks: LabelSet
 ) -> None:
     out, _ = study
-    with pytest.raises(ResultError, match="already holds a study; choose another out, or resume or overwrite"):
+    # Nothing is written: the comparison found is as old as it was.
+    when = (out / "added.act-compare" / "result.json").stat().st_mtime_ns
+    with pytest.raises(ResultError, match=r"holds another study; choose .*: dissected on set .* there, on broden"):
         before_after(network, marks, out, **ASKED)
+    with pytest.raises(ResultError, match=r"another study; choose another out, or overwrite this one: .*rate"):
+        before_after(network, marks, out, **ASKED, rate=0.5)
+    assert (out / "added.act-compare" / "result.json").stat().st_mtime_ns == when
     with pytest.raises(ResultError, match="holds no study, but a single result"):
         before_after(network, marks, out / "added.act-compare", overwrite=True)
+
+
+def test_the_same_study_again_is_found(
+    study: tuple[Path, Comparison], network: LoadedModel, marks: LabelSet, concepts: LabelSet, monkeypatch: Any
+) -> None:
+    out, made = study
+
+    def never(*arguments: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(_before_after._Study, "compared", never)
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    for resume in (False, True):
+        again = before_after(network, marks, out, dissect_labels=concepts, resume=resume, **ASKED)
+        assert_same(made, again, but=("pictures",))
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == files
+
+
+def test_a_finished_study_is_dissected_on_another_set_when_resumed(
+    tmp_path: Path, study: tuple[Path, Comparison], marks: LabelSet
+) -> None:
+    shutil.copytree(study[0], tmp_path / "run")
+    written = (tmp_path / "run/interpretable/weights.safetensors").stat().st_mtime_ns
+    made = before_after(load_model(SPEC, size=16), marks, tmp_path / "run", dissect_labels=None, resume=True, **ASKED)
+    assert "detectors" not in [one.name for one in made.measures]
+    assert (tmp_path / "run/interpretable/weights.safetensors").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_results_of_others_in_out_stop_it_before_any_training(
+    tmp_path: Path, study: tuple[Path, Comparison], network: LoadedModel, marks: LabelSet, flag: str
+) -> None:
+    out, made = study
+    asked: dict[str, Any] = {"dissect_labels": None, flag: True, **ASKED}
+    mine = load(out / "interpretable" / "added.act-entangle")
+    save(mine, tmp_path / "alone" / "body-entangle")
+    with pytest.raises(ResultError, match="alone holds no study, but body-entangle, so it is left alone"):
+        before_after(network, marks, tmp_path / "alone", **asked)
+    other = replace(made, columns=("old", "new"))
+    save(other, tmp_path / "compared" / "added.act-compare")
+    with pytest.raises(ResultError, match=r"compared holds no study, but added\.act-compare"):
+        before_after(network, marks, tmp_path / "compared", **asked)
+    shutil.copytree(out, tmp_path / "run")
+    save(mine, tmp_path / "run" / "body-entangle")
+    with pytest.raises(ResultError, match="run holds body-entangle, which is no part of its study; move it, or choose"):
+        before_after(network, marks, tmp_path / "run", **asked)
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("my own")
+    with pytest.raises(ResultError, match=r"page holds no study, but index\.html"):
+        before_after(network, marks, tmp_path / "page", **asked)
+    (tmp_path / "half" / "ordinary").mkdir(parents=True)
+    (tmp_path / "half" / "ordinary" / "notes.txt").write_text("mine")
+    with pytest.raises(ResultError, match="ordinary exists and holds no training, so it is left alone"):
+        before_after(network, marks, tmp_path / "half", **asked)
+    assert (tmp_path / "alone/body-entangle/result.json").is_file()
+    assert not (tmp_path / "alone/interpretable").exists()
+    assert not (tmp_path / "half/interpretable").exists()
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_results_of_others_beside_a_network_stay(
+    tmp_path: Path, study: tuple[Path, Comparison], marks: LabelSet, flag: str
+) -> None:
+    shutil.copytree(study[0], tmp_path / "run")
+    mine = load(study[0] / "interpretable" / "added.act-entangle")
+    folder = save(mine, tmp_path / "run" / "interpretable" / "body-entangle")
+    before = (folder / "result.json").read_bytes()
+    made = before_after(
+        load_model(SPEC, size=16), marks, tmp_path / "run", dissect_labels=None, **{flag: True}, **ASKED
+    )
+    assert (folder / "result.json").read_bytes() == before
+    # Measured on the network before: said where that is no more.
+    said = "interpretable also holds body-entangle, measured on the network that was there before and left alone"
+    assert [words for words in made.warnings if "also holds" in words] == ([said] if flag == "overwrite" else [])
+    # What the study before measured of a network that is no more is no more.
+    for name in ("ordinary", "interpretable"):
+        assert (tmp_path / "run" / name / "added.act").exists() is (flag == "resume")
+
+
+@pytest.mark.parametrize("at", ["ordinary", "interpretable", "."])
+def test_the_network_to_start_from_is_not_written_over(
+    tmp_path: Path, study: tuple[Path, Comparison], marks: LabelSet, at: str
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(study[0], out)
+    if at == ".":
+        out = out / "ordinary"
+    base = load_model(tmp_path / "run" / ("ordinary" if at == "." else at), trust=True)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(ResultError, match=r"the network that training starts from, lies in .*; choose another out"):
+        before_after(base, marks, out, dissect_labels=None, overwrite=True, epochs=1, threads=1)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == files
+
+
+def test_a_part_of_a_study_is_not_gone_on_with_unasked(
+    tmp_path: Path, study: tuple[Path, Comparison], network: LoadedModel, marks: LabelSet
+) -> None:
+    shutil.copytree(study[0] / "ordinary", tmp_path / "run" / "ordinary")
+    with pytest.raises(ResultError, match="already holds a study that was cut off; resume or overwrite it"):
+        before_after(network, marks, tmp_path / "run", dissect_labels=None, **ASKED)
+    assert not (tmp_path / "run/interpretable").exists()
+
+
+def test_a_full_disk_is_not_taken_for_images_that_do_not_suit(
+    tmp_path: Path, marks: LabelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **keywords: Any) -> None:
+        raise ResultError("no space for the kept maps")
+
+    asked = {**ASKED, "epochs": 1, "dissect_labels": None}
+    with monkeypatch.context() as patch:
+        patch.setitem(_before_after._ANALYSES, "parts", full)  # type: ignore[arg-type]
+        with pytest.raises(ResultError, match="no space for the kept maps"):
+            before_after(load_model(SPEC, size=16), marks, tmp_path / "run", **asked)
+    made = before_after(load_model(SPEC, size=16), marks, tmp_path / "run", resume=True, **asked)
+    assert "template" in [one.name for one in made.measures]
+
+
+def test_arms_that_stop_at_different_epochs_are_said(study: tuple[Path, Comparison]) -> None:
+    out, made = study
+    assert made.equal["training.epochs_trained"] == "2"
+    assert not [name for name, *_ in made.differs if name == "training.trained"]
+    first, last = ([load(out / name / "added.act-finetune")] for name in ("ordinary", "interpretable"))
+    apart = compare([replace(first[0], epochs=1)], last, names=("ordinary", "interpretable"))
+    assert ("training.epochs_trained", "1", "2") in apart.differs
 
 
 def test_several_processes_are_refused(

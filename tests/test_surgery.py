@@ -398,6 +398,16 @@ def test_networks_that_cannot_be_copied_are_refused(images):
         ({"classes": 0}, "at least 1 class and 1 filter"),
         ({"beta": 0.0}, "positive beta, this is 0"),
         ({"beta": float("inf")}, "positive beta"),
+        ({"beta": 10**400}, "positive beta"),
+        ({"beta": "4"}, "beta is of type int or float, not '4'"),
+        ({"filters": 3.5}, "filters is of type int or None, not 3.5"),
+        ({"classes": True}, "classes is of type int, not True"),
+        ({"add": 1}, "add is of type bool, not 1"),
+        ({"layer": ["stem"]}, r"layer is of type str, not \['stem'\]"),
+        ({"seed": "a"}, "seed is of type int, not 'a'"),
+        ({"seed": 1e30}, "seed is of type int, not 1e\\+30"),
+        ({"seed": -1}, "seeds lie between 0 and"),
+        ({"seed": 2**63}, "seeds lie between 0 and"),
     ],
 )
 def test_contradictions_are_refused(changes, words):

@@ -1,6 +1,7 @@
 """``interpkit finetune``: a network trained to be interpretable, and its control where both are to be compared."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,11 @@ def finetune(
         typer.Option(help="Above it the new layer comes; default: the last place where maps are fine enough."),
     ] = None,
     add_layer: Annotated[
-        bool, typer.Option("--add-layer/--no-add-layer", help="A new 3 x 3 convolution above the layer, or none.")
+        bool,
+        typer.Option(
+            "--add-layer/--no-add-layer",
+            help="A new 3 x 3 convolution above the layer, or none: the layer itself is then rectified, with any loss.",
+        ),
     ] = True,
     filters: Annotated[
         int | None, typer.Option(help="Of the new layer; default: as many as the layer has units.")
@@ -68,7 +73,8 @@ def finetune(
         float, typer.Option(help="Share of each class kept apart, where the set has no split of its own.")
     ] = 0.25,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without better validation accuracy.")
+        int | None,
+        typer.Option(help="Stop after so many epochs without better validation accuracy, and keep the best one."),
     ] = None,
     precision: Annotated[str, typer.Option(help="32, bf16 or 16.")] = "32",
     before_after: Annotated[
@@ -176,6 +182,9 @@ def carry_out(asked: Training, output: Output) -> None:
     folder = output.out or default_folder(loaded.name, labels.name, asked)
     with progress_shown(quiet=output.quiet) as progress:
         result = _train(loaded, labels, folder, asked=asked, progress=progress)
+    # Of several processes one shows what came out.
+    if int(os.environ.get("RANK", "0")):
+        return
     page = _pages(folder, asked, single_file=output.single_file) if output.report else None
     if output.as_document:
         as_json({"run": str(folder), "report": str(page) if page else None, "layers": [result.summary()]})

@@ -96,9 +96,11 @@ def _parts(result: Any, best: int) -> None:  # noqa: ANN401
 
 
 def _finetuning(result: Any, best: int) -> None:  # noqa: ANN401
+    told, luck = ("of the classes told rightly", "commoner answer") if result.multi else ("", "commonest class")
+    accuracy = f"{result.accuracy:.1%} {told}" if told else f"accuracy {result.accuracy:.1%}"
     line(
-        f"  loss {result.loss}: accuracy {result.accuracy:.1%} on {len(result.validation):,} validation images after "
-        f"{result.epochs:,} epochs (before {result.start_accuracy:.1%}, always the commonest class "
+        f"  loss {result.loss}: {accuracy} on {len(result.validation):,} validation images after "
+        f"{result.epochs:,} epochs (before {result.start_accuracy:.1%}, always the {luck} "
         f"{result.chance_accuracy:.1%})"
     )
     outputs = result.outputs
@@ -117,14 +119,18 @@ def _comparison(result: Any, best: int) -> None:  # noqa: ANN401
         for one in result.measures
     ]
     _rows([head, *rows])
+    if any(one.least for one in result.measures if one.better != "neither"):
+        line(
+            "  about the same: within one validation image, or two standard errors over the units of one training "
+            "each; another training may differ by more"
+        )
     for warning in result.warnings:
         line(f"  {warning}")
 
 
 def _verdict(measure: Any) -> str:  # noqa: ANN401
-    if measure.verdict == "neither":
-        return ""
-    return f"{measure.verdict}, short of chance" if measure.beyond[1] is False else str(measure.verdict)
+    said = str(measure.said_verdict())
+    return f"{said}, short of chance" if said and measure.beyond[1] is False else said
 
 
 def _rows(rows: list[tuple[str, ...]]) -> None:

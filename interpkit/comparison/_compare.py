@@ -18,7 +18,9 @@ Differing = tuple[tuple[str, str, str], ...]
 _FEEDING = {"device", "batch_size", "memory_format", "threads"}
 # Of a recipe: what is no setting, or says no more to a reader than the name beside it.
 _ASIDE = {"format", "kind", "classes", "sites"}
-_UNREADABLE = {"sha", "record"}
+_UNREADABLE = {"sha", "record", "trained"}
+# How long each was trained, which patience may have made differ.
+_TRAINED = "training.epochs_trained"
 # Values of a list that are still read one by one.
 _SHOWN = 6
 
@@ -101,7 +103,7 @@ def compare(
         galleries=looked.galleries,
         pages=looked.pages,
         provenance=_provenance(sides, command),
-        warnings=(*warnings, *_unpaired(*sides), *_unlike(pairs)),
+        warnings=(*warnings, *_unpaired(*sides), *_apart(*sides), *_unlike(pairs)),
         skipped=tuple(dict.fromkeys(name for side in sides for one in side.results for name in one.skipped)),
         images=_images(pairs),
         pictures=looked.pictures or {},
@@ -196,6 +198,14 @@ def _unpaired(before: _Side, after: _Side) -> list[str]:
     ]
 
 
+def _apart(before: _Side, after: _Side) -> list[str]:
+    """That one was trained for longer, where patience stopped them at different epochs."""
+    first, last = before.kind(FineTuning), after.kind(FineTuning)
+    if first is None or last is None or first.epochs == last.epochs:
+        return []
+    return [f"{before.name} was trained for {first.epochs:,} epochs, {after.name} for {last.epochs:,}"]
+
+
 def _unlike(pairs: Sequence[tuple[Result, Any]]) -> list[str]:
     """Settings of the analyses that differ, a sentence each: numbers then differ for that too."""
     found = []
@@ -215,7 +225,7 @@ def _settings(before: FineTuning | None, after: FineTuning | None) -> tuple[dict
     """Settings of both trainings' recipes that are equal, and those that differ."""
     if before is None or after is None:
         return {}, ()
-    was, now = _flat(before.recipe), _flat(after.recipe)
+    was, now = ({**_flat(one.recipe), _TRAINED: one.epochs} for one in (before, after))
     names = list(dict.fromkeys([*was, *now]))
     equal = {name: said(was[name]) for name in names if name in was and name in now and was[name] == now[name]}
     return equal, tuple((name, said(was.get(name)), said(now.get(name))) for name in names if name not in equal)

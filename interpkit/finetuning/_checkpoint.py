@@ -12,6 +12,8 @@ from interpkit.errors import ResultError
 
 FORMAT = 1
 FILE = "checkpoint.pt"
+# What every state holds: a file of that name without these is somebody else's.
+KEYS = frozenset({"format", "asked", "fed", "weights", "optimizer", "own", "scaler", "loss", "history", "best"})
 
 
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
@@ -27,24 +29,36 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
         part.unlink(missing_ok=True)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is the state of a training; its tensors are not read."""
+    return _state(path, mapped=True) is not None
+
+
 def read_checkpoint(folder: Path) -> dict[str, Any]:
     """The state kept in the folder; nothing in it can run code.
 
     Raises
     ------
     ResultError
-        If it is damaged or a newer version wrote it.
+        If it is none, damaged, or a newer version wrote it.
     """
     path = folder / FILE
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        version = int(state["format"])
-    except Exception as error:  # a damaged archive can raise about anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ResultError(f"{path} is damaged: {reason}; start again with --overwrite") from error
-    if version > FORMAT:
-        raise ResultError(f"{path} has format {version}; this interpkit reads up to {FORMAT}: upgrade it")
+    state = _state(path, mapped=False)
+    if state is None:
+        raise ResultError(f"{path} is not the state of a training, or is damaged")
+    if state["format"] > FORMAT:
+        raise ResultError(f"{path} has format {state['format']}; this interpkit reads up to {FORMAT}: upgrade it")
     return state
+
+
+def _state(path: Path, *, mapped: bool) -> dict[str, Any] | None:
+    """What a file holds, if it is such a state."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception:  # a damaged archive can raise about anything
+        return None
+    whole = isinstance(state, dict) and state.keys() >= KEYS and isinstance(state["format"], int)
+    return state if whole else None
 
 
 def check_same(asked: Mapping[str, Any], kept: Mapping[str, Any], *, where: Path) -> None:
@@ -55,8 +69,26 @@ def check_same(asked: Mapping[str, Any], kept: Mapping[str, Any], *, where: Path
     ResultError
         Listing the options that differ.
     """
-    names = list(dict.fromkeys([*asked, *kept]))
-    differing = [name for name in names if asked.get(name) != kept.get(name)]
-    if differing:
-        listed = "; ".join(f"{name}: {kept.get(name)} there, {asked.get(name)} asked for" for name in differing)
+    listed = differing(asked, kept)
+    if listed:
         raise ResultError(f"{where} holds a training with other options, so it cannot be resumed: {listed}")
+
+
+def differing(asked: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
+    """What differs, by name; the options of a loss one by one, unless the loss is another.
+
+    Examples
+    --------
+    >>> differing({"loss": "icnn", "options": {"c": 2}, "rate": 1}, {"loss": "icnn", "options": {"c": 1}, "rate": 1})
+    'option c: 1 there, 2 asked for'
+    """
+    listed = []
+    for name in dict.fromkeys([*asked, *kept]):
+        there, wanted = kept.get(name), asked.get(name)
+        if there == wanted or (name == "options" and kept.get("loss") != asked.get("loss")):
+            continue
+        if isinstance(there, Mapping) and isinstance(wanted, Mapping):
+            listed += [f"option {words}" for words in differing(wanted, there).split("; ")]
+        else:
+            listed.append(f"{name}: {there} there, {wanted} asked for")
+    return "; ".join(listed)

@@ -58,6 +58,13 @@ def check_options(options: Mapping[str, Any]) -> None:
             close = ", ".join(nearest(str(value), have, count=1) or have)
             shown = what.replace("_", " ")
             raise InterpkitError(f"no {shown} {value!r}; there is {', '.join(have)}; nearest: {close}")
+    for what in ("layer", "train_from"):
+        if options[what] is not None and not options[what].strip():
+            flag = what.replace("_", "-")
+            raise InterpkitError(
+                f"{flag} is the name of a layer, not empty; leave --{flag} out for the default, `interpkit layers` "
+                "lists the names"
+            )
     for what, least in _LEAST.items():
         value = options[what]
         if value is not None and value < least:

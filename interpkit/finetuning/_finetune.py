@@ -67,12 +67,13 @@ def finetune(
     loss
         ``icnn``, ``class-gate``, any other file of `interpkit.losses`, or ``none``: the classification alone.
     weight, options
-        Of the loss; its other options by name.
+        Of the loss; its other options by name, the weight in one of the two.
     layer
         Above which, or whose units are made interpretable; default: the last that can be masked and is not too coarse.
     add_layer, filters
         Whether a new 3 x 3 convolution above the layer is trained for it, and with how many filters: default as many as
-        the layer has units. Without, the layer itself is; say then with ``train_from`` what may change.
+        the layer has units. Without, the layer itself is; say then with ``train_from`` what may change. A layer whose
+        own units are trained is rectified, with the loss ``none`` too: the control shares the rectifier.
     head
         ``pooled``: average pooling and a linear layer right above; ``classifier``: the network goes on as it did and
         gets a new last layer.
@@ -88,10 +89,11 @@ def finetune(
         Of Adam (with a decay AdamW), the new last layer learning ``head_rate`` times as fast as the rest; ``cosine``
         down to 0, ``steps`` x 0.3 after 60 and 80 % of the epochs, or ``constant``.
     validation
-        Share of the images kept apart, by class, where the label set has no split of its own.
+        Share of the images kept apart, by class, where the label set has no split of its own: train, and val or test.
     patience
-        Stop after so many epochs without a better validation accuracy, and keep the weights of the best epoch; default:
-        all epochs, and the weights of the last.
+        Stop after so many epochs without a better validation accuracy, and keep the weights of the best epoch, which
+        is never a gated one nor one before the first gated; its accuracy, chosen on the images it is measured on,
+        flatters. Default: all epochs, and the weights of the last.
     precision
         Of the forward pass: ``bf16`` and ``16`` (with scaled gradients) compute in half precision where that is safe.
     skip_bad
@@ -107,7 +109,8 @@ def finetune(
     resume
         Go on with a training in ``out`` that was cut off; of one that ended, give the result.
     overwrite
-        Clear the training in ``out`` first.
+        Clear the training in ``out``, once the first state of the new one is kept; without it a training in ``out``
+        that ended stays, and is given back where it is the one asked for.
     progress
         Called as progress(stage, done, total).
 

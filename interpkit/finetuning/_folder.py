@@ -1,28 +1,63 @@
 """The folder of a trained network: whether it may be written to, and what of it a training wrote."""
 
 import errno
+import json
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from interpkit.errors import ResultError
-from interpkit.finetuning._checkpoint import FILE
+from interpkit.finetuning._checkpoint import FILE, is_checkpoint
+from interpkit.models import LoadedModel
 from interpkit.models.finetuned import RECIPE, WEIGHTS
+from interpkit.results import PICTURES, picture_file, read_about, result_folders
 
-# What an operating system says where nothing can be written: no room, no right to, or a file in the way of a folder.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What an operating system says where nothing can be written: no room, no right to, no such place, or a file in the way.
 NO_PLACE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *FULL,
     *(errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.EEXIST, errno.ENOTDIR),
+    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
 }
+# What a recipe of ours says it is.
+KIND = "finetuned"
+PAGE = "index.html"
+# How every page of a report begins, so that another page of that name is told from it.
+_OURS = b'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:'
+# Files that were being written when a process was killed.
+_PART = re.compile(
+    rf"\.{re.escape(FILE)}\.\d+|\.{re.escape(PAGE)}\.\d+|\.({re.escape(WEIGHTS)}|{re.escape(RECIPE)})\b.*\.part"
+)
+_PICTURE = re.compile(r".*-[0-9a-f]{8}\.jpg|\..*-[0-9a-f]{8}\.jpg\.\d+")
 
 Found = Literal["nothing", "interrupted", "finished"]
 
 
+def check_base(model: LoadedModel, folder: Path) -> None:
+    """Stop where the network that a training starts from lies in the folder that it writes.
+
+    Raises
+    ------
+    ResultError
+        Naming both.
+    """
+    if model.form == "module":
+        return
+    with suppress(OSError, ValueError):
+        base = Path(model.spec)
+        if base.exists() and base.resolve().is_relative_to(folder.resolve()):
+            where = "is" if base.resolve() == folder.resolve() else f"holds {model.spec},"
+            raise ResultError(f"{folder} {where} the network that training starts from; choose another folder")
+
+
 def look(folder: Path, *, resume: bool, overwrite: bool) -> Found:
-    """What is in the folder, where that may be gone on with, cleared, or is nothing.
+    """What is in the folder, where that is a training's or nothing.
+
+    Parts of files, pages and pictures that a killed process left count as nothing.
 
     Raises
     ------
@@ -31,32 +66,106 @@ def look(folder: Path, *, resume: bool, overwrite: bool) -> Found:
     """
     if resume and overwrite:
         raise ResultError("resume goes on with a training, overwrite clears it: one of the two")
-    if folder.exists() and not folder.is_dir():
-        raise ResultError(f"{folder} is a file; choose another folder")
-    if not folder.exists() or not any(folder.iterdir()):
-        return "nothing"
-    found = _kept(folder)
-    if found == "nothing":
-        raise ResultError(f"{folder} exists and holds no training, so it is left alone; choose another folder")
-    if not resume and not overwrite:
-        state = "a training that was cut off" if found == "interrupted" else "a trained network"
-        hint = "resume it (--resume), clear it" if found == "interrupted" else "clear it"
-        raise ResultError(f"{folder} already holds {state}; choose another folder, or {hint} (--overwrite)")
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise ResultError(f"{folder} is a file; choose another folder")
+        found = _kept(folder)
+        if found == "nothing" and folder.exists() and not all(map(_left_over, folder.iterdir())):
+            raise ResultError(f"{folder} exists and holds no training, so it is left alone; choose another folder")
+    if found == "interrupted" and not resume and not overwrite:
+        raise ResultError(
+            f"{folder} already holds a training that was cut off; choose another folder, or resume it (--resume), "
+            "clear it (--overwrite)"
+        )
     return found
 
 
 def _kept(folder: Path) -> Found:
-    if (folder / FILE).is_file():
-        return "interrupted"
-    return "finished" if (folder / RECIPE).is_file() or (folder / WEIGHTS).is_file() else "nothing"
+    """What a training has left, by what the files say themselves: their names alone could be anybody's."""
+    there = [name for name in (FILE, RECIPE, WEIGHTS) if (folder / name).exists()]
+    ours = {FILE: FILE in there and is_checkpoint(folder / FILE), RECIPE: _is_recipe(folder / RECIPE)}
+    ours[WEIGHTS] = ours[FILE] or ours[RECIPE]
+    foreign = [name for name in there if not ours[name]]
+    if foreign:
+        raise ResultError(
+            f"{folder} holds a {foreign[0]} that no training wrote, or that is damaged, so it is left alone; choose "
+            "another folder"
+        )
+    if not there:
+        return "nothing"
+    return "interrupted" if FILE in there else "finished"
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(recipe, dict) and recipe.get("kind") == KIND
+
+
+def _left_over(path: Path) -> bool:
+    if path.name == PICTURES and path.is_dir():
+        return all(_PICTURE.fullmatch(one.name) for one in path.iterdir())
+    return _is_page(path) or bool(path.is_file() and _PART.fullmatch(path.name))
+
+
+def _is_page(path: Path) -> bool:
+    if path.name != PAGE or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return _OURS in stream.read(2000)
+
+
+def trainings(folder: Path) -> list[Path]:
+    """The result folders that a training left."""
+    return [one for one in result_folders(folder) if one.name.endswith("-finetune") and _about(one)[0] == "finetune"]
+
+
+def _about(result: Path) -> tuple[str, set[str]]:
+    """The verb of a result, and the files of its pictures; nothing of a damaged one."""
+    about: dict[str, Any] = {}
+    with suppress(ResultError):
+        about = read_about(result)
+    return about.get("provenance", {}).get("verb", ""), set(map(picture_file, about.get("pictures", ())))
 
 
 def clear(folder: Path) -> None:
-    """Remove what a training wrote, and nothing else; the recipe first, since without it a folder is no network."""
-    for name in (RECIPE, WEIGHTS, FILE):
+    """Remove what earlier trainings wrote, and nothing else; the state of this one stays.
+
+    The recipe goes first, since without it a folder is no network; pictures go that no other result lists.
+    """
+    for name in (RECIPE, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-    for result in folder.glob("*-finetune"):
+    mine = trainings(folder)
+    pictures = {one for result in mine for one in _about(result)[1]}
+    pictures -= {one for result in result_folders(folder) if result not in mine for one in _about(result)[1]}
+    for result in mine:
         shutil.rmtree(result)
+    for name in pictures:
+        (folder / PICTURES / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / PICTURES).rmdir()
+    for path in list(folder.iterdir()):
+        if path.name != PICTURES and _left_over(path):
+            path.unlink(missing_ok=True)
+
+
+def make(folder: Path) -> list[Path]:
+    """Make the folder and see that it can be written to; what was made, innermost first."""
+    with writing(folder):
+        new = [one for one in (folder, *folder.parents) if not one.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    return new
+
+
+def unmake(made: Sequence[Path]) -> None:
+    """Remove folders that were made, where nothing came of them."""
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager
@@ -73,6 +182,8 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_PLACE:
             raise
-        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-        free = shutil.disk_usage(there).free
-        raise ResultError(f"cannot write {folder}: {error.strerror} ({free / 1e6:,.0f} MB free there)") from error
+        room = ""
+        if error.errno in FULL:
+            there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+            room = f" ({shutil.disk_usage(there).free / 1e6:,.0f} MB free there)"
+        raise ResultError(f"cannot write {folder}: {error.strerror}{room}") from error

@@ -1,5 +1,7 @@
 """One training, from what was asked to what is kept."""
 
+import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,26 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
-from interpkit.errors import InterpkitError, ResultError
+from interpkit.errors import InterpkitError, ModelError, ResultError
 from interpkit.feeding import Feeding
 from interpkit.finetuning import _checkpoint as checkpoint
 from interpkit.finetuning._evaluate import Judged, Validation
-from interpkit.finetuning._folder import clear, look, writing
+from interpkit.finetuning._folder import check_base, clear, look, make, trainings, unmake, writing
 from interpkit.finetuning._gallery import galleries
 from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import Objective
 from interpkit.finetuning._prepare import Data, Theatre, prepare_data, prepare_network, prepare_surgery
 from interpkit.finetuning._processes import Group
-from interpkit.finetuning._record import Made
-from interpkit.finetuning._supply import Source, Supply, fed_at, supplied
+from interpkit.finetuning._record import Made, same_of
+from interpkit.finetuning._supply import Fed, Source, Supply, decide, follow, supplied
 from interpkit.finetuning._train import DivergedError, Images, Plan, Trainer
 from interpkit.labels import LabelSet
 from interpkit.losses import Layer
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import write_folder
-from interpkit.results import FineTuning, Gallery, load, result_folder_name, result_folders, save
+from interpkit.results import FineTuning, Gallery, load, result_folder_name, save
 from interpkit.running import LabelSetPictures, Progress, Stopwatch
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,36 +67,41 @@ class Job:
         InterpkitError
             Before anything is written or cleared, for what was asked wrongly.
         """
-        if self.model.form == "finetuned" and Path(self.model.spec).resolve() == self.out.resolve():
-            raise ResultError(f"{self.out} is the network that training starts from; choose another folder")
+        check_base(self.model, self.out)
         found = self.group.agreed(lambda: look(self.out, resume=resume, overwrite=overwrite))
-        if resume and found == "finished":
-            return self.group.agreed(self._finished)
+        if found == "finished" and not overwrite:
+            return self.group.agreed(lambda: self._finished(resume=resume))
         state = self.group.agreed(self._interrupted) if resume and found == "interrupted" else None
         self._attach()
-        self.group.agreed(lambda: self._make_room(fresh=state is None))
+        if self.group.first:
+            _LOG.info("%s", self._theatre.place.words)
+        fed = self._fed(None if state is None else state["fed"])
+        new = self.group.agreed(lambda: make(self.out))
         self.watch.lap("surgery")
-        return self._made(state)
+        try:
+            return self._made(state, fed)
+        except BaseException:
+            if self.group.first:
+                unmake(new)
+            raise
 
-    def _make_room(self, *, fresh: bool) -> None:
-        """The folder, without what an earlier training left."""
-        with writing(self.out):
-            self.out.mkdir(parents=True, exist_ok=True)
-            if fresh:
-                clear(self.out)
-
-    def _finished(self) -> FineTuning:
+    def _finished(self, *, resume: bool) -> FineTuning:
         """The result of a training that has ended, if it is this one."""
-        folders = [one for one in result_folders(self.out) if one.name.endswith("-finetune")]
+        folders = trainings(self.out)
         if len(folders) != 1:
             raise ResultError(f"{self.out} holds a trained network without its result; train it again with --overwrite")
         result = load(folders[0])
         assert isinstance(result, FineTuning)
-        made = result.provenance
-        kept = {**made.options, "model": made.model_sha, "labels": made.labels_sha}
-        kept.pop("layers", None)
-        same = self._parts.same()
-        checkpoint.check_same(same, {name: kept.get(name) for name in same}, where=self.out)
+        same, kept = self._parts.same(), same_of(result)
+        kept = {name: kept.get(name) for name in same}
+        if resume:
+            checkpoint.check_same(same, kept, where=self.out)
+        elif kept != same:
+            raise ResultError(
+                f"{self.out} already holds a trained network; choose another folder, or clear it (--overwrite); it "
+                f"differs: {checkpoint.differing(same, kept)}"
+            )
+        _LOG.info("already done: %s holds this training", self.out)
         return result
 
     def _interrupted(self) -> dict[str, Any]:
@@ -110,14 +121,19 @@ class Job:
 
     @cached_property
     def _network(self) -> Network:
-        network = prepare_network(self.model, self._theatre, self._data, asked=self.asked, device=self.device)
-        return replace(network, cut=fed_at(self._source(network), network.cut, group=self.group))
+        return prepare_network(self.model, self._theatre, self._data, asked=self.asked, device=self.device)
 
-    def _source(self, network: Network) -> Source:
-        data = self._data
-        return Source(
-            data.labels, self.model.preprocessing, data.split.train, self.asked["augment"], device=network.device
-        )
+    @cached_property
+    def _source(self) -> Source:
+        data, device = self._data, self._network.device
+        return Source(data.labels, self.model.preprocessing, data.split.train, self.asked["augment"], device=device)
+
+    def _fed(self, before: Mapping[str, Any] | None) -> Fed:
+        """How the network is fed, as the first process finds room; or as it was ``before``, on each the same."""
+        source, cut = self._source, self._network.cut
+        if before is None:
+            return self.group.agreed(lambda: decide(source, cut, group=self.group))
+        return self.group.agreed(lambda: follow(before, source, cut, group=self.group))
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:
@@ -130,8 +146,7 @@ class Job:
             labels=self.labels,
             asked=self.asked,
             objective=self.objective,
-            surgery=self._theatre.surgery,
-            operated=self._theatre.operated,
+            theatre=self._theatre,
             targets=self._data.targets,
             split=self._data.split,
         )
@@ -155,33 +170,55 @@ class Job:
         loss.attach(self._layers, classes=len(targets.names), multi=targets.multi, epochs=self.asked["epochs"])
         loss.to(self._network.device)
 
-    def _made(self, state: Mapping[str, Any] | None) -> FineTuning:
+    def _made(self, state: Mapping[str, Any] | None, fed: Fed) -> FineTuning:
         """Train what is left, and keep the network and the result."""
-        network = self._network
+        whole = self._network
+        network = replace(whole, cut=fed.at(whole.cut))
         with (
-            supplied(
-                self._source(network), network.module, network.cut, group=self.group, progress=self.progress
-            ) as supply,
+            supplied(self._source, network.module, network.cut, fed=fed, progress=self.progress) as supply,
             network.cut.idle(network.module),
         ):
-            trainer = self._trainer(supply)
+            trainer = self._trainer(network, supply)
             start = trainer.judged()
+            self._check_start(start)
             self.watch.lap("features")
-            if state is None:
-                self._keep(trainer.state())
-            else:
-                trainer.restore(state)
-            self._train(trainer)
+            self._begin(trainer, state, fed)
+            self._train(trainer, fed)
             judged = trainer.judged()
         for module in network.module.modules():
             module.training = False
         self.watch.lap("training")
         return self._kept(trainer, start=start, judged=judged, words=supply.words)
 
-    def _trainer(self, supply: Supply) -> Trainer:
+    def _begin(self, trainer: Trainer, state: Mapping[str, Any] | None, fed: Fed) -> None:
+        """Put the state back, or keep the first; what earlier trainings left goes once that stands.
+
+        A training that was cut off in between has no epoch yet.
+        """
+        if state is None:
+            self._keep(trainer.state(), fed)
+        else:
+            trainer.restore(state)
+        if not trainer.done:
+            self.group.agreed(self._clear)
+
+    def _clear(self) -> None:
+        with writing(self.out):
+            clear(self.out)
+
+    def _check_start(self, start: Judged) -> None:
+        """Stop at a network that gives no numbers even before it is trained."""
+        if math.isfinite(start.loss) and bool(torch.isfinite(start.peaks).all()):
+            return
+        state = self.model.module.state_dict().items()
+        bad = [name for name, one in state if isinstance(one, Tensor) and not torch.isfinite(one).all()]
+        why = f"its weights {bad[0]} are not finite" if bad else "look at its weights, its preprocessing, the precision"
+        raise ModelError(f"{self.model.name} gives numbers that are not finite before it is trained: {why}")
+
+    def _trainer(self, network: Network, supply: Supply) -> Trainer:
         names = ("epochs", "batch_size", "rate", "head_rate", "decay", "rate_schedule", "patience", "augment", "seed")
         return Trainer(
-            self._network,
+            network,
             self.objective.loss,
             Plan(**{name: self.asked[name] for name in names}),
             images=self._images,
@@ -190,23 +227,22 @@ class Job:
             progress=self.progress,
         )
 
-    def _keep(self, state: Mapping[str, Any]) -> None:
+    def _keep(self, state: Mapping[str, Any], fed: Fed) -> None:
         """The state on disk, for a training that is cut off later."""
 
         def write() -> None:
             with writing(self.out):
-                checkpoint.write_checkpoint(self.out, {"asked": self._parts.same(), **state})
+                checkpoint.write_checkpoint(self.out, {"asked": self._parts.same(), "fed": fed.state(), **state})
 
         self.group.agreed(write)
 
-    def _train(self, trainer: Trainer) -> None:
+    def _train(self, trainer: Trainer, fed: Fed) -> None:
         """All epochs; then the best weights, where patience asks for them."""
         try:
-            trainer.train(self._keep)
+            trainer.train(lambda state: self._keep(state, fed))
         except DivergedError as error:
             raise self._stopped(error, trainer) from error
-        if trainer.best is not None:
-            trainer.put(trainer.best[2])
+        trainer.put_best()
 
     def _stopped(self, error: DivergedError, trainer: Trainer) -> InterpkitError:
         """What to say of a training that diverged; the network of its last good epoch is written."""
@@ -226,7 +262,7 @@ class Job:
 
     def _kept(self, trainer: Trainer, *, start: Judged, judged: Judged, words: str) -> FineTuning:
         """The model folder and the result, written by the first process; then the checkpoint goes."""
-        best = None if trainer.best is None else trainer.best[1]
+        best = None if trainer.best is None else trainer.best.epoch
         recipe = self._parts.recipe(epochs=trainer.done, best=best)
         result = self._result(trainer, recipe, start=start, judged=judged, words=words)
 
@@ -261,7 +297,7 @@ class Job:
         return FineTuning(
             layer=layer,
             units=units,
-            images=len(data.labels),
+            images=len(data.split.train) + len(data.split.validation),
             loss=self.objective.name,
             classes=data.targets.names,
             multi=data.targets.multi,
@@ -281,7 +317,7 @@ class Job:
                 feeding=feeding,
                 device=str(self._network.device),
                 watch=self.watch,
-                notes=(self._theatre.place.words, f"split: {data.split.words}", words),
+                notes=(*self._theatre.words, f"split: {data.split.words}", words),
                 defaults=self.defaults,
             ),
             warnings=(*data.warnings, *self.objective.loss.warnings(), *_early(trainer)),
@@ -292,7 +328,17 @@ class Job:
 
 def _early(trainer: Trainer) -> tuple[str, ...]:
     """What patience has done."""
-    if trainer.best is None or trainer.best[1] == trainer.done:
+    if trainer.best is None:
         return ()
-    stopped = "" if trainer.done == trainer.plan.epochs else f"training stopped after epoch {trainer.done}; "
-    return (f"{stopped}the weights are those of epoch {trainer.best[1]}, the most accurate on the validation images",)
+    found, choices = [], trainer.choices()
+    if trainer.best.epoch != trainer.done:
+        stopped = "" if trainer.done == trainer.plan.epochs else f"training stopped after epoch {trainer.done}; "
+        found.append(
+            f"{stopped}the weights are those of epoch {trainer.best.epoch}, the most accurate on the validation images"
+        )
+    if choices > 1:
+        found.append(
+            f"the accuracy is the best of {choices} epochs on the validation images themselves, so it flatters: new "
+            "images would tell"
+        )
+    return tuple(found)

@@ -39,13 +39,18 @@ class Objective:
 
 
 def make_objective(name: str, *, weight: float | None, options: Mapping[str, Any] | None) -> Objective:
-    """The loss called ``name``, ``none`` for the classification alone; ``weight`` goes before ``options``.
+    """The loss called ``name``, ``none`` for the classification alone.
 
     Raises
     ------
     InterpkitError
-        If there is no such loss, it has no such option, or its weight is no number from 0 upwards.
+        If there is no such loss, it has no such option, its weight is no number from 0 upwards, or asked for twice.
     """
+    if weight is not None and "weight" in (options or {}):
+        raise InterpkitError(
+            f"the weight of the loss is asked for twice, weight {weight:g} and among its options (--set) "
+            f"{(options or {})['weight']}: one of the two"
+        )
     asked = {**(options or {}), **({} if weight is None else {"weight": weight})}
     if name == NONE:
         if asked:

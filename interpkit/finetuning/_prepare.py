@@ -110,6 +110,17 @@ class Theatre:
     surgery: Surgery
     operated: Operated
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was done and why, a sentence each."""
+        if not self.surgery.mask_layer:
+            return (self.place.words,)
+        layer = self.surgery.layer
+        return (
+            self.place.words,
+            f"what {layer} gives is rectified, with any loss and with none: a control shares the rectifier",
+        )
+
 
 def prepare_surgery(model: LoadedModel, asked: Mapping[str, Any], *, classes: int, objective: Objective) -> Theatre:
     """Operate on a copy of the network.

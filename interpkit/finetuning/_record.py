@@ -3,21 +3,21 @@
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from inspect import Parameter
 from typing import Any
 
 from interpkit.errors import InterpkitError
 from interpkit.feeding import Feeding
 from interpkit.finetuning._objective import Objective
+from interpkit.finetuning._prepare import Theatre
 from interpkit.finetuning._split import Split
 from interpkit.labels import LabelSet, Targets, locate
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import started
 from interpkit.probe import Probe
-from interpkit.results import Provenance
+from interpkit.results import FineTuning, Provenance
 from interpkit.running import Run, Stopwatch
-from interpkit.surgery import Operated, Surgery
 
 # What one machine can be asked for and another not, without another result being meant.
 ELSEWHERE = ("device", "threads")
@@ -33,7 +33,7 @@ class Made:
         The network given, and the whole label set.
     asked
         The deciding arguments.
-    objective, surgery, operated, targets, split
+    objective, theatre, targets, split
         What followed from them.
     """
 
@@ -41,8 +41,7 @@ class Made:
     labels: LabelSet
     asked: Mapping[str, Any]
     objective: Objective
-    surgery: Surgery
-    operated: Operated
+    theatre: Theatre
     targets: Targets
     split: Split
 
@@ -57,8 +56,8 @@ class Made:
         training = {name: value for name, value in self.asked.items() if name not in {"loss", "weight", "options"}}
         values = {
             **started(self.model),
-            "surgery": self.surgery.to_dict(),
-            "sites": [{"act": site.act, "mask": site.mask} for site in self.operated.sites],
+            "surgery": self.theatre.surgery.to_dict(),
+            "sites": [{"act": site.act, "mask": site.mask} for site in self.theatre.operated.sites],
             "classes": list(self.targets.names),
             "multi": self.targets.multi,
             "loss": {"name": self.objective.name, "options": dict(self.objective.options)},
@@ -74,15 +73,26 @@ class Made:
         return plain(values)
 
     def same(self) -> dict[str, Any]:
-        """What a training that goes on must share with the one that began."""
-        options = {name: value for name, value in self.asked.items() if name not in ELSEWHERE}
-        return plain({**options, "model": self.model.sha, "labels": self.labels.sha})
+        """What a training that goes on must share with the one that began: what the arguments came to."""
+        surgery, place = self.theatre.surgery, self.theatre.place
+        options = {name: value for name, value in self.asked.items() if name not in {*ELSEWHERE, "weight"}}
+        found = {
+            "options": dict(self.objective.options),
+            "layer": surgery.layer,
+            "filters": (surgery.filters or place.units) if surgery.add else None,
+            **_input(asdict(self.model.preprocessing)),
+            "model": self.model.sha,
+            "labels": self.labels.sha,
+        }
+        return plain({**options, **found})
 
     def provenance(
         self, *, feeding: Feeding, device: str, watch: Stopwatch, notes: tuple[str, ...], defaults: Mapping[str, Any]
     ) -> Provenance:
         """How the network was made."""
-        probe = Probe(replace(self.model, module=self.operated.module), self.operated.sites[-1].act, device=device)
+        probe = Probe(
+            replace(self.model, module=self.theatre.operated.module), self.theatre.operated.sites[-1].act, device=device
+        )
         run = Run(
             verb="finetune",
             functions=("finetune", "finetune"),
@@ -106,6 +116,27 @@ class Made:
         for name, value in asked.items():
             words += _flag(name, value)
         return shlex.join(words)
+
+
+def same_of(result: FineTuning) -> dict[str, Any]:
+    """What `Made.same` was of a training that has ended."""
+    recipe, made = result.recipe, result.provenance
+    surgery, loss = recipe["surgery"], recipe["loss"]
+    return {
+        **recipe["training"],
+        "loss": loss["name"],
+        "options": loss["options"],
+        "layer": surgery["layer"],
+        "filters": result.units if surgery["add"] else None,
+        **_input(recipe["preprocessing"]),
+        "model": made.model_sha,
+        "labels": made.labels_sha,
+    }
+
+
+def _input(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    """What an image goes through, without where the values come from."""
+    return {name: preprocessing[name] for name in ("size", "mean", "std", "interpolation")}
 
 
 def feeding_options(feeding: Feeding) -> dict[str, Any]:

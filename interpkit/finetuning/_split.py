@@ -11,16 +11,22 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
+# What the parts of a label set are called, wherever it says of an image to which it belongs.
+TRAINING = ("train", "training")
+VALIDATION = ("val", "valid", "validation")
+TEST = ("test",)
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a label set, rising.
+    """Rows of a label set, rising; together not all of them where the set has parts that serve neither purpose.
 
     Attributes
     ----------
     train, validation
         The two parts.
     words
-        Where they come from.
+        Where they come from, and how many images are in neither.
     warnings
         What is wrong with them, a sentence each.
     """
@@ -32,19 +38,38 @@ class Split:
 
 
 def split_of(labels: LabelSet, targets: Targets, *, validation: float, seed: int) -> Split:
-    """The label set's own split where every image has one and there is a part to train on and another; else by class.
+    """The label set's own split where every image has one and there is a part to train on; else by class.
 
-    Drawn from the seed, a share ``validation`` of each class, at least one image of it, is kept apart; of images of
-    several classes the rarest decides first (after Sechidis et al., ECML 2011).
+    Validated on is the set's validation part; its test part where it has none of that; a share of the training part
+    where it has neither. Whatever belongs to no such part is left out. Drawn from the seed, a share ``validation`` of
+    each class, at least one image of it, is kept apart; of images of several classes the rarest decides first (after
+    Sechidis et al., ECML 2011).
     """
     own = labels.images["split"].to_numpy(str)
-    trained = own == "train"
-    if (own != "").all() and trained.any() and not trained.all():
-        missing = [name for name, seen in zip(targets.names, targets.member[trained].any(0), strict=True) if not seen]
-        warnings = (f"no image to train on is of {', '.join(missing)}",) if missing else ()
-        return Split(np.flatnonzero(trained), np.flatnonzero(~trained), "the label set's own", warnings)
-    kept = drawn(targets.member, share=validation, seed=seed)
-    return Split(np.flatnonzero(~kept), np.flatnonzero(kept), f"by class, {validation:.0%} kept apart, seed {seed}")
+    trained, kept = np.isin(own, TRAINING), np.isin(own, VALIDATION)
+    by_class = f"by class, {validation:.0%} kept apart, seed {seed}"
+    if (own == "").any() or not trained.any():
+        kept = drawn(targets.member, share=validation, seed=seed)
+        return Split(np.flatnonzero(~kept), np.flatnonzero(kept), by_class)
+    words = "the label set's own"
+    if not kept.any():
+        kept = np.isin(own, TEST)
+        words += "; it has no validation images, so its test images serve as such"
+    if not kept.any():
+        rows = np.flatnonzero(trained)
+        kept[rows] = drawn(targets.member[rows], share=validation, seed=seed)
+        trained &= ~kept
+        words = by_class
+    missing = [targets.names[k] for k in np.flatnonzero(targets.member[trained].sum(0) == 0)]
+    warnings = (f"no image to train on is of {', '.join(missing)}",) if missing else ()
+    return Split(np.flatnonzero(trained), np.flatnonzero(kept), words + _unused(own[~trained & ~kept]), warnings)
+
+
+def _unused(parts: npt.NDArray[np.str_]) -> str:
+    """Words for the images that are left out, from the parts (N,) they belong to."""
+    names, counts = np.unique(parts, return_counts=True)
+    said = " and ".join(f"{count:,} of {name}" for name, count in zip(names, counts, strict=True))
+    return f"; images left out: {said}" if said else ""
 
 
 def drawn(member: Bools, *, share: float, seed: int) -> Bools:

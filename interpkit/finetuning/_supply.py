@@ -1,12 +1,12 @@
 """What the network is fed with, batch by batch: kept features, kept images, or images read anew."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import log, prod
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from interpkit.errors import InterpkitError, ResultError
 from interpkit.feeding import FORMATS, ahead, weights_in
 from interpkit.finetuning._processes import Group
 from interpkit.finetuning._trunk import Cut
@@ -209,35 +210,97 @@ def _views(source: Source, cut: Cut) -> list[tuple[int, ...]]:
     return [(images, *cut.shape) for images in views]
 
 
-def _fits(source: Source, cut: Cut, group: Group) -> bool:
-    """Whether it may be kept, and there is room for it."""
+@dataclass(frozen=True)
+class Fed:
+    """How a training is fed: decided once, since sums taken in another order give other weights.
+
+    Attributes
+    ----------
+    cut
+        The module whose input is kept; '' for images.
+    place, why
+        Where they are kept, ``ram`` or ``disk``, or ``none`` for images that are read anew; and in a phrase why.
+    """
+
+    cut: str
+    place: Literal["ram", "disk", "none"]
+    why: str = ""
+
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on must share."""
+        return {"cut": self.cut, "kept": self.place != "none"}
+
+    def at(self, cut: Cut) -> Cut:
+        """The cut that the network has, or that of images."""
+        return cut if cut.name == self.cut else cut.whole
+
+
+def decide(source: Source, cut: Cut, *, group: Group) -> Fed:
+    """Features below the cut if there is room for them, else images if there is, else images read anew."""
+    for one in (cut, cut.whole):
+        place, why = _room(source, one, group)
+        if place != "none":
+            return Fed(one.name, place, why)
+    return Fed("", "none")
+
+
+def follow(before: Mapping[str, Any], source: Source, cut: Cut, *, group: Group) -> Fed:
+    """As a training began, whatever room there is by now; images give the same kept or read.
+
+    Raises
+    ------
+    ResultError
+        If the network can no longer be fed there.
+    """
+    name = before["cut"]
+    if name not in {"", cut.name}:
+        raise ResultError(
+            f"the training that was cut off kept features below {name}, where this network cannot be fed on this "
+            "machine; train again with --overwrite"
+        )
+    if not before["kept"]:
+        return Fed("", "none")
+    place, why = _room(source, cut if name else cut.whole, group)
+    if name and place == "none":
+        return Fed(name, "disk", "where the training began with kept features")
+    return Fed(name, place, why)
+
+
+def _room(source: Source, cut: Cut, group: Group) -> tuple[Literal["ram", "disk", "none"], str]:
+    """Where there is room for what the cut takes, in every process; none where it is another in every epoch."""
     size = 4 * group.world * sum(map(prod, _views(source, cut)))
-    return source.augment != "standard" and choose("auto", size, scratch=Path(tempfile.gettempdir()))[0] != "none"
-
-
-def fed_at(source: Source, cut: Cut, *, group: Group) -> Cut:
-    """The cut if what it takes can be kept; else the network itself is fed, with images."""
-    return cut if _fits(source, cut, group) else Cut("", cut.image, cut.image)
+    return ("none", "") if source.augment == "standard" else choose("auto", size, scratch=Path(tempfile.gettempdir()))
 
 
 @contextmanager
-def supplied(source: Source, module: nn.Module, cut: Cut, *, group: Group, progress: Progress) -> Iterator[Supply]:
-    """What the cut takes, computed once and kept where augmentation and room allow it; else images, read anew.
+def supplied(source: Source, module: nn.Module, cut: Cut, *, fed: Fed, progress: Progress) -> Iterator[Supply]:
+    """What the cut takes, computed once and kept as was decided, or images read anew.
 
-    Features of mirrored images are kept beside the others. ``cut`` is what `fed_at` gave.
+    Features of mirrored images are kept beside the others. ``cut`` is what ``fed.at`` gave.
+
+    Raises
+    ------
+    ResultError
+        If the room that there was is gone.
     """
-    if not _fits(source, cut, group):
+    if fed.place == "none":
         yield source.read
         return
-    with kept_arrays(_views(source, cut), cache="auto") as (arrays, where):
+    what = f"features below {cut.name}" if cut.name else "images"
+    with ExitStack() as stack:
+        try:
+            arrays, _ = stack.enter_context(kept_arrays(_views(source, cut), cache=fed.place))
+        except (InterpkitError, OSError) as error:
+            raise ResultError(
+                f"no room in {tempfile.gettempdir()} for the kept {what}: free some, or name another folder (TMPDIR)"
+            ) from error
         # The weights lie otherwise for the pass alone: what is trained afterwards must stay where it is.
         with weights_in(module, FORMAT):
             _fill(arrays, source, module, cut=cut, progress=progress)
         place = np.zeros(len(source.labels), np.int64)
         place[source.train] = np.arange(len(source.train))
-        what = f"features below {cut.name}" if cut.name else "images"
         second = arrays[1] if len(arrays) == 2 else None
-        yield Kept(arrays[0], second, place, source.device, f"{what} kept: {where}")
+        yield Kept(arrays[0], second, place, source.device, f"{what} kept: {fed.place} ({fed.why})")
 
 
 def _fill(arrays: Sequence[Floats], source: Source, module: nn.Module, *, cut: Cut, progress: Progress) -> None:

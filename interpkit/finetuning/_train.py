@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -28,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 
 # "steps": the rate falls to this share of itself at these shares of the epochs.
 FALL, FALLS = 0.3, (0.6, 0.8)
+# Words of a loss for what an epoch trains; after a gated one the network is not as inference uses it.
+ORDINARY, GATED = "ordinary", "gated"
 
 
 class DivergedError(InterpkitError):
@@ -92,6 +95,24 @@ class _Noted:
     tasks: list[Tensor] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The most accurate epoch so far.
+
+    Attributes
+    ----------
+    epoch
+        From 1.
+    weights, loss
+        Of the network, and the state of the loss, after it.
+    """
+
+    accuracy: float
+    epoch: int
+    weights: dict[str, Tensor]
+    loss: dict[str, Any]
+
+
 class Trainer:
     """A network, its loss and optimisers, and what has been recorded so far.
 
@@ -124,7 +145,7 @@ class Trainer:
         # From torch's own start of 65536 a short training would lose its first steps to overflow.
         self._scaler = torch.amp.GradScaler(network.device.type, init_scale=1024.0, enabled=network.precision == "16")
         self.history: list[dict[str, Any]] = []
-        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+        self.best: Best | None = None
 
     def _groups(self) -> list[dict[str, Any]]:
         """The trained parameters by how fast they learn: a new last layer starts from nothing, the rest does not."""
@@ -143,8 +164,18 @@ class Trainer:
     def finished(self) -> bool:
         """Whether all epochs are trained, or patience has run out."""
         patience = self.plan.patience
-        tired = patience is not None and self.best is not None and self.done - self.best[1] >= patience
+        tired = patience is not None and self.best is not None and self.choices(self.best.epoch) >= patience
         return self.done >= self.plan.epochs or tired
+
+    def choices(self, start: int = 0) -> int:
+        """How many of the epochs trained, from ``start`` on, could be the best."""
+        return sum(map(self._choosable, range(start, self.done)))
+
+    def _choosable(self, epoch: int) -> bool:
+        """Whether an epoch from 0 may be the best: the loss has begun its work, and inference goes the trained way."""
+        path = self.loss.path
+        first = next((one for one in range(self.plan.epochs) if path(one) != ORDINARY), 0)
+        return epoch >= first and path(epoch) != GATED
 
     def weights(self) -> dict[str, Tensor]:
         """Copies of everything in the network that training changes: trained parameters, and buffers."""
@@ -160,9 +191,14 @@ class Trainer:
             for name, value in weights.items():
                 have[name].copy_(value)
 
+    def put_best(self) -> None:
+        """The network and the loss as they were after the best epoch, where patience looks for one."""
+        if self.best is not None:
+            self.put(self.best.weights)
+            self.loss.load_state_dict(self.best.loss)
+
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on, as plain values and tensors."""
-        best = self.best
         return {
             "weights": self.weights(),
             "optimizer": self._optimizer.state_dict(),
@@ -170,7 +206,7 @@ class Trainer:
             "scaler": self._scaler.state_dict(),
             "loss": self.loss.state_dict(),
             "history": self.history,
-            "best": list(best) if best else None,
+            "best": dict(vars(self.best)) if self.best else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -182,8 +218,7 @@ class Trainer:
         self._scaler.load_state_dict(state["scaler"])
         self.loss.load_state_dict(state["loss"])
         self.history = [dict(row) for row in state["history"]]
-        best = state["best"]
-        self.best = (best[0], best[1], dict(best[2])) if best else None
+        self.best = Best(**state["best"]) if state["best"] else None
 
     def train(self, keep: Callable[[dict[str, Any]], None]) -> None:
         """All epochs that are left; ``keep`` gets the state after each.
@@ -250,8 +285,10 @@ class Trainer:
         if not torch.isfinite(sums).all():
             what = "loss" if math.isnan(sums[0]) else "loss is infinite, not a number: it"
             raise DivergedError(f"epoch {epoch + 1}, step {number + 1}: the {what} is no longer finite")
+        # A process without an image in this step scales as well: a scaler that never did cannot step.
+        scaled = self._scaler.scale(torch.zeros((), device=self.network.device) if total is None else total)
         if total is not None:
-            self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            scaled.backward()  # type: ignore[no-untyped-call]
         self._move(epoch, share=share)
         return sums
 
@@ -284,11 +321,16 @@ class Trainer:
     def _move(self, epoch: int, *, share: float) -> None:
         """Both optimisers step on the gradients of the whole batch."""
         self._group.average_gradients([*self._parameters, *self.loss.parameters()], share=share)
-        for optimizer in filter(None, (self._optimizer, self._own)):
-            # A scaler cannot step where nothing has a gradient.
-            if any(p.grad is not None for group in optimizer.param_groups for p in group["params"]):
-                self._scaler.step(optimizer)
-        self._scaler.update()
+        # A scaler cannot step where nothing has a gradient, nor be updated where nothing stepped.
+        moving = [
+            optimizer
+            for optimizer in filter(None, (self._optimizer, self._own))
+            if any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+        ]
+        for optimizer in moving:
+            self._scaler.step(optimizer)
+        if moving:
+            self._scaler.update()
         self.loss.after_step(epoch)
         self._group.same_buffers([self.network.module, self.loss])
 
@@ -314,8 +356,10 @@ class Trainer:
         if not math.isfinite(row["validation_loss"]):
             raise DivergedError(f"epoch {epoch + 1}: the loss on the validation images is no longer finite")
         self.history.append(row)
-        if self.plan.patience is not None and (self.best is None or judged.accuracy > self.best[0]):
-            self.best = (judged.accuracy, epoch + 1, self.weights())
+        better = self.best is None or judged.accuracy > self.best.accuracy
+        if self.plan.patience is not None and better and self._choosable(epoch):
+            # A copy: what the loss remembers goes on changing.
+            self.best = Best(judged.accuracy, epoch + 1, self.weights(), deepcopy(self.loss.state_dict()))
         self._say(row)
 
     def _check_finite(self, epoch: int) -> None:

@@ -43,6 +43,11 @@ class Cut:
     dense: bool = False
     _images: int = 0
 
+    @property
+    def whole(self) -> "Cut":
+        """The cut before everything: the network takes images."""
+        return Cut("", self.image, self.image)
+
     def run(self, module: nn.Module, inputs: Tensor) -> object:
         """The network's output; ``inputs`` (n, ...) are images, or what the cut's module takes."""
         if not self.name:

@@ -4,6 +4,7 @@ Source: Liang et al., "Training Interpretable Convolutional Neural Networks by D
 ECCV 2020, arXiv 2007.08194; the projection, the defaults and the rule for several classes an image are ours.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -17,6 +18,8 @@ from interpkit.losses._options import check_choice, check_flag, check_number, ch
 MODES = ("alternate", "joint")
 # The bound where none is asked for, as far as the classes allow it.
 DENSITY = 0.1
+# The gate's learning rate, and what it comes to over all gated steps, unless asked otherwise.
+RATE, TRAVEL, FASTEST = 2e-2, 6.0, 0.2
 # A gate this far above its bound did not get there.
 MISSED = 1.2
 # An entry above it lets a class's images through.
@@ -41,7 +44,8 @@ class ClassGate(InterpretableLoss):
     hinge
         Weight of the sum of the gates as far as it exceeds the bound.
     rate
-        Learning rate of the gate's own Adam. Gated steps times rate should reach about 5, or the bound is not reached.
+        Learning rate of the gate's own Adam; None for 0.02, or what makes gated steps times rate 6 where that is more:
+        below about 5 the bound is not reached. At most 0.2.
     period, gated_per_period
         Of so many epochs so many, the last ones, are gated; but never the last epoch of all.
     warmup
@@ -54,13 +58,15 @@ class ClassGate(InterpretableLoss):
         Whether the network learns from the gated path, and not the gate alone.
     """
 
+    steps: Tensor
+
     def __init__(
         self,
         weight: float = 1.0,
         *,
         density: float | None = None,
         hinge: float = 1e-2,
-        rate: float = 2e-2,
+        rate: float | None = None,
         period: int = 3,
         gated_per_period: int = 1,
         warmup: int | None = None,
@@ -70,7 +76,8 @@ class ClassGate(InterpretableLoss):
     ) -> None:
         check_number("weight", weight, least=0)
         check_number("hinge", hinge, least=0)
-        check_number("rate", rate, above=0)
+        if rate is not None:
+            check_number("rate", rate, above=0)
         check_number("start", start, above=0)
         check_whole("period", period, least=2)
         check_whole("gated_per_period", gated_per_period, least=1)
@@ -91,6 +98,8 @@ class ClassGate(InterpretableLoss):
         self.period, self.gated_per_period, self.warmup = period, gated_per_period, warmup
         self.mode, self.train_network = mode, train_network
         self.gate = nn.Parameter(torch.empty(0, 0))
+        # Steps of the first epoch, which all others have too.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self._said: dict[str, Tensor] = {}
 
     def attach(self, layers: Mapping[str, Layer], *, classes: int, multi: bool, epochs: int) -> None:
@@ -100,7 +109,7 @@ class ClassGate(InterpretableLoss):
         if self.density is not None and self.density < 1 / classes:
             raise InterpkitError(
                 f"a density of {self.density:g} cannot be reached: every unit serves one of the {classes} classes at "
-                f"least; from {1 / classes:.4g} on it can"
+                f"least; from 1/{classes} on, say {math.ceil(10_000 / classes) / 10_000:g}, it can"
             )
         # The topmost of them is what the classifier reads.
         self.layer, top = list(layers.items())[-1]
@@ -109,7 +118,16 @@ class ClassGate(InterpretableLoss):
         share = DENSITY if self.density is None else self.density
         self.bound = max(1 / classes, share) * classes * top.units
         self.gate = nn.Parameter(torch.full((classes, top.units), self.start))
-        self._optimizer = torch.optim.Adam([self.gate], lr=self.rate)
+        self._optimizer = torch.optim.Adam([self.gate], lr=RATE if self.rate is None else self.rate)
+
+    def begin(self, epoch: int) -> None:
+        """Set the gate's rate, once it is known how many steps there will be."""
+        if epoch == 0:
+            self.steps.zero_()
+        elif self.rate is None:
+            gated = int(self.steps) * sum(self.path(one) != "ordinary" for one in range(self.epochs))
+            for group in self._optimizer.param_groups:
+                group["lr"] = min(max(RATE, TRAVEL / max(gated, 1)), FASTEST)
 
     def path(self, epoch: int) -> str:
         """``ordinary``, ``gated``, or ``joint`` where both are trained in every step."""
@@ -142,6 +160,8 @@ class ClassGate(InterpretableLoss):
 
     def after_step(self, epoch: int) -> None:
         """Bring the gate back to where it is one."""
+        if epoch == 0:
+            self.steps += 1
         if self.path(epoch) != "ordinary":
             with torch.no_grad():
                 self.gate.copy_(project(self.gate))

@@ -54,8 +54,9 @@ class ICNN(InterpretableLoss):
         ``exact``: of the loss, no labels needed. ``single-template``: the paper's approximation, each map pulled by
         its own template on images of its unit's category and by the negative one on others, with the sign put right.
         ``release``: as the authors' code pulls, a mean 0.1 over the images of either kind; with the mean over U units
-        taken here the weight of the code is 1e-5 U with the schedule ``inverse``. Whatever the gradient, the value is
-        the exact loss.
+        taken here the weight of the code is 1e-5 U with the schedule ``inverse``; and where the code knows how common
+        each category is in the whole set, here a running mean of the batches tells. Whatever the gradient, the value
+        is the exact loss.
     clamp
         For ``release``: weights of images below 0 count as 0. The code lets them push an image away from its own
         template, or turn the whole batch round.

@@ -1,36 +1,35 @@
 """Folders that fine-tuning writes: a base, what was done to it, and all of its weights.
 
-Such a folder holds ``weights.safetensors`` and ``recipe.json``, and needs no file of the base: the base is built
-without its weights, operated on as the recipe says, and filled from the folder.
+Such a folder holds ``weights.safetensors`` and ``recipe.json``. The base is built without its weights, operated on as
+the recipe says, and filled from the folder, so no file of the base is needed but a pickled one: that must be where it
+was, and hold the same network. A base of the user's own code needs that code, and a trusted folder.
 """
 
 import json
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from interpkit.errors import InterpkitError, ModelError
+from interpkit.models._recipe import KIND, Level, check_needed, held, read_levels
 from interpkit.models.architectures import Misfit
 from interpkit.models.factories import build_python
 from interpkit.models.files import read_file
 from interpkit.models.fitting import read_arch, untrained
-from interpkit.models.loaded import Built, LoadedModel, short_name
-from interpkit.models.preprocessing import Preprocessing
-from interpkit.surgery import Surgery, operate
+from interpkit.models.loaded import Built, LoadedModel, fingerprint, short_name
+from interpkit.surgery import Operated, Surgery, operate
 
 FORMAT = 1
-KIND = "finetuned"
 RECIPE = "recipe.json"
 WEIGHTS = "weights.safetensors"
-
-_NEEDED = ("base", "preprocessing", "surgery", "sites", "classes")
-_LISTS = ("size", "mean", "std")
 
 
 def write_folder(folder: Path, module: nn.Module, recipe: Mapping[str, Any]) -> None:
@@ -57,8 +56,11 @@ def write_folder(folder: Path, module: nn.Module, recipe: Mapping[str, Any]) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECIPE).unlink(missing_ok=True)
-        save_file(_distinct(module), weights)
         recipe_file.write_text(text, encoding="utf-8")
+        save_file(_distinct(module), weights)
+        # The weights come out readable by their owner alone; the recipe is as the user wants new files to be.
+        with suppress(PermissionError):
+            weights.chmod(stat.S_IMODE(recipe_file.stat().st_mode))
         weights.replace(folder / WEIGHTS)
         recipe_file.replace(folder / RECIPE)
     except (OSError, SafetensorError) as error:
@@ -82,7 +84,8 @@ def started(model: LoadedModel) -> dict[str, Any]:
         )
     flags = list(model.flags)
     base: dict[str, Any] = {
-        "spec": model.spec,
+        # Read again from wherever the reader stands.
+        "spec": str(Path(model.spec).absolute()) if model.form == "pickle" else model.spec,
         "form": model.form,
         "name": model.name,
         "arch": flags[flags.index("--arch") + 1] if "--arch" in flags else None,
@@ -115,15 +118,16 @@ def read_recipe(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} holds no {RECIPE}: its training did not end; run it again with --resume")
     try:
         recipe = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
     if not isinstance(recipe, dict) or recipe.get("kind") != KIND:
         raise ModelError(f"{path} is no recipe of a fine-tuned network")
     if recipe.get("format") != FORMAT:
         raise ModelError(f"{path} has format {recipe.get('format')}; this version reads format {FORMAT}")
-    missing = [name for name in _NEEDED if name not in recipe]
-    if missing:
-        raise ModelError(f"{path} is damaged: it says nothing of {', '.join(missing)}")
+    try:
+        check_needed(recipe)
+    except ModelError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
     return recipe
 
 
@@ -134,9 +138,9 @@ def read_folder(folder: Path, *, arch: str | None, trust: bool) -> Built:
     ----------
     folder : Path
     arch : str | None
-        The network that the training started from, where that was given in Python.
+        The network that the first training started from, where that was given in Python.
     trust : bool
-        Whether code of the base's maker may run.
+        Whether code of the base's maker may run, and the hub be asked for a base that is described there.
 
     Raises
     ------
@@ -146,21 +150,27 @@ def read_folder(folder: Path, *, arch: str | None, trust: bool) -> Built:
     recipe = read_recipe(folder)
     asked = _Asked(str(folder), arch, trust)
     try:
-        module, preprocessing = _built(recipe, asked)
-        sites = [str(site["act"]) for site in recipe["sites"]]
-        classes = tuple(str(name) for name in recipe["classes"])
-        note = _note(recipe, sites)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        levels = read_levels(recipe)
+        note = _note(recipe, levels[0])
+    except (InterpkitError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder / RECIPE} is damaged: {_line(error)}") from error
-    _fill(module, folder / WEIGHTS)
+    shapes = _header(folder / WEIGHTS)
+    try:
+        surgeries = list(held(levels, shapes))
+    except ModelError as error:
+        raise _misfit(folder / WEIGHTS, error) from error
+    operated = _operated(_base(levels, asked), levels, surgeries, asked=asked)
+    if levels[0].sites != tuple((site.act, site.mask) for site in operated.sites):
+        raise ModelError(f"{folder / RECIPE} is damaged: its sites are not those of the network that it describes")
+    _fill(operated.module, folder / WEIGHTS)
     return Built(
-        module.eval(),
+        operated.module.eval(),
         KIND,
         short_name(folder.resolve().name),
-        preprocessing,
+        levels[0].preprocessing,
         notes=(note,),
-        classes=classes,
-        layer=sites[-1] if sites else None,
+        classes=levels[0].classes,
+        layer=operated.sites[-1].act,
     )
 
 
@@ -173,26 +183,29 @@ class _Asked:
     trust: bool
 
 
-def _built(recipe: Mapping[str, Any], asked: _Asked) -> tuple[nn.Module, Preprocessing]:
-    """The network of a recipe with untrained weights, and its preprocessing."""
-    values: dict[str, Any] = {
-        name: tuple(value) if name in _LISTS else value for name, value in recipe["preprocessing"].items()
-    }
-    preprocessing = Preprocessing(**values)
-    base, surgery = _base(recipe["base"], asked), Surgery.from_dict(recipe["surgery"])
-    example = torch.zeros(1, preprocessing.channels, *preprocessing.size)
-    try:
-        operated = operate(base, surgery, example)
-    except InterpkitError as error:
-        raise ModelError(f"{asked.folder}: its base is not what it was: {error}") from error
-    return operated.module, preprocessing
+def _operated(module: nn.Module, levels: Sequence[Level], surgeries: Sequence[Surgery], *, asked: _Asked) -> Operated:
+    """The network that all trainings made of ``module``, the last of them first, without its weights."""
+    operated: Operated | None = None
+    for level, surgery in reversed(list(zip(levels, surgeries, strict=True))):
+        preprocessing = level.preprocessing
+        example = torch.zeros(1, preprocessing.channels, *preprocessing.size)
+        try:
+            operated = operate(module, surgery, example)
+        except (InterpkitError, RuntimeError) as error:
+            raise ModelError(f"{asked.folder}: its base is not what it was: {_line(error)}") from error
+        module = operated.module
+    assert operated is not None
+    return operated
 
 
-def _base(base: Mapping[str, Any], asked: _Asked) -> nn.Module:
-    """The network that training started from, without its weights."""
+def _base(levels: Sequence[Level], asked: _Asked) -> nn.Module:
+    """The network that the first training started from, without its weights."""
+    base = levels[-1].base
     form, spec, arch = base["form"], base["spec"], base["arch"]
     if form == "module":
-        arch = asked.arch
+        # Whoever trained it once more had to name what builds it.
+        recorded = [level.base["arch"] for level in levels if level.base["arch"]]
+        arch = asked.arch or (recorded[0] if recorded else None)
         if arch is None:
             raise ModelError(
                 f"{asked.folder} was trained from {spec}, a network given in Python: name what builds it, "
@@ -200,32 +213,40 @@ def _base(base: Mapping[str, Any], asked: _Asked) -> nn.Module:
             )
     elif asked.arch is not None:
         raise ModelError(f"{asked.folder} says itself what it was trained from: leave --arch {asked.arch} out")
-    if form == KIND:
-        return _built(base["recipe"], asked)[0]
     if form == "pickle":
-        _trusted(asked, f"the pickled network {spec}")
-        return read_file(Path(spec), arch=None, trust=True).module
+        return _pickled(base, asked)
     name = spec if arch is None else arch
     if name.startswith("python:"):
-        _trusted(asked, name)
+        _trusted(asked, f"{name}, whose code runs to build it")
         return build_python(name).module
-    module = untrained(read_arch(name), classes=None, heads=False).module
+    wish = read_arch(name)
+    if wish.on_hub:
+        _trusted(asked, f"{name}, whose description is fetched from the Hugging Face hub to build it")
+    module = untrained(wish, classes=None, heads=False).module
     if base["transform_input"] is not None:
         module.transform_input = base["transform_input"]
     return module
 
 
+def _pickled(base: Mapping[str, Any], asked: _Asked) -> nn.Module:
+    """The network in the file that training started from."""
+    path = Path(base["spec"])
+    _trusted(asked, f"the pickled network {path}, whose code runs to build it")
+    module = read_file(path, arch=None, trust=True).module
+    if fingerprint(module) != base.get("sha"):
+        raise ModelError(
+            f"{asked.folder} was trained from the network in {path}, and that file or its code has changed since"
+        )
+    return module
+
+
 def _trusted(asked: _Asked, what: str) -> None:
     if not asked.trust:
-        raise ModelError(
-            f"{asked.folder} was trained from {what}, whose code runs to build it: --trust if you trust it"
-        )
+        raise ModelError(f"{asked.folder} was trained from {what}: --trust if you trust it")
 
 
 def _fill(module: nn.Module, path: Path) -> None:
     """Load the weights, each of them and no others."""
-    if not path.exists():
-        raise ModelError(f"{path.parent} holds a recipe, but no {WEIGHTS}")
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -233,11 +254,26 @@ def _fill(module: nn.Module, path: Path) -> None:
     wanted = _distinct(module)
     misfit = Misfit.between(_shapes(state), _shapes(wanted))
     if misfit:
-        raise ModelError(f"{path} does not fit the network of {RECIPE} beside it: {misfit}")
+        raise _misfit(path, misfit)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             if name in state:
                 tensor.copy_(state[name])
+
+
+def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each tensor in a file, of which no more is read."""
+    if not path.exists():
+        raise ModelError(f"{path.parent} holds a recipe, but no {WEIGHTS}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
+
+
+def _misfit(path: Path, why: object) -> ModelError:
+    return ModelError(f"{path} does not fit the network of {RECIPE} beside it: {why}")
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -259,13 +295,12 @@ def _distinct(module: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _note(recipe: Mapping[str, Any], sites: list[str]) -> str:
-    surgery, base = recipe["surgery"], recipe["base"]
+def _note(recipe: Mapping[str, Any], last: Level) -> str:
     loss = recipe.get("loss", {}).get("name", "none")
-    masked = "with part masks" if surgery.get("mask") else "without part masks"
+    masked = "with part masks" if last.surgery.mask else "without part masks"
     return (
-        f"fine-tuned from {base['spec']} above {surgery['layer']} with --loss {loss}, {masked}; "
-        f"its interpretable units are those of {' and '.join(sites)}"
+        f"fine-tuned from {last.base['spec']} above {last.surgery.layer} with --loss {loss}, {masked}; "
+        f"its interpretable units are those of {' and '.join(act for act, _ in last.sites)}"
     )
 
 

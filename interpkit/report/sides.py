@@ -64,6 +64,11 @@ def judged(result: Comparison) -> dict[str, list[Measure]]:
     return found
 
 
+def alike(measures: Sequence[Measure]) -> str:
+    """What to call measures whose changes, if any, are too small to count."""
+    return "about the same" if any(one.change for one in measures) else "the same"
+
+
 def at_chance(one: Measure) -> bool:
     """Whether the number afterwards is no better than what chance gives."""
     if one.better == "neither" or not (np.isfinite(one.after) and np.isfinite(one.floor_after)):

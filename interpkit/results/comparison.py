@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 _SIDES = ("before", "after")
 _NUMBERS = ("before", "after", "floor_before", "floor_after")
+# A difference of exactly what is allowed must not count by rounding.
+_ROUNDING = 1e-9
 _VALUES = ("layer", "units", "images")
 _LISTS = ("columns", "pages", "warnings", "skipped")
 
@@ -44,6 +46,9 @@ class Measure:
         ``share``, ``nats``, ``count``, ``number``.
     words
         What the number says, a sentence.
+    least
+        What the difference must exceed to count, at least 0: one validation image, or two standard errors over units.
+        Of units of one training each: how much another training would differ is not known.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Measure:
     better: Literal["higher", "lower", "neither"]
     unit: Literal["share", "nats", "count", "number"]
     words: str
+    least: float = 0.0
 
     @property
     def change(self) -> float:
@@ -65,10 +71,10 @@ class Measure:
 
     @property
     def verdict(self) -> Literal["better", "worse", "same", "neither"]:
-        """What the change means."""
+        """What the change means; ``same`` for one that is not above ``least``."""
         if self.better == "neither" or not np.isfinite(self.change):
             return "neither"
-        if self.change == 0:
+        if abs(self.change) <= self.least * (1 + _ROUNDING):
             return "same"
         return "better" if (self.change > 0) == (self.better == "higher") else "worse"
 
@@ -102,6 +108,12 @@ class Measure:
         if not np.isfinite(change):
             return "none"
         return {"share": f"{100 * change:+.1f} points", "count": f"{change:+,.0f}"}.get(self.unit, f"{change:+.3f}")
+
+    def said_verdict(self) -> str:
+        """The verdict as people read it: ``about the same`` for a change too small to count, '' for no merit."""
+        if self.verdict == "same":
+            return "about the same" if self.change else "the same"
+        return "" if self.verdict == "neither" else self.verdict
 
     def said_floor(self) -> str:
         """What chance gives: one number where both networks have the same, else both; '' for none."""
@@ -204,7 +216,7 @@ class Comparison:
             "sets": dict(self.sets),
             "measures": {
                 one.name: {
-                    **{name: plain(getattr(one, name)) for name in (*_NUMBERS, "change")},
+                    **{name: plain(getattr(one, name)) for name in (*_NUMBERS, "change", "least")},
                     "floor": one.floor,
                     "better": one.better,
                     "verdict": one.verdict,
@@ -216,7 +228,7 @@ class Comparison:
 
     def table(self) -> pd.DataFrame:
         """One row a measure, in the order of reading."""
-        names = ["name", "title", "group", *_NUMBERS, "change", "floor", "better", "verdict", "unit"]
+        names = ["name", "title", "group", *_NUMBERS, "change", "least", "floor", "better", "verdict", "unit"]
         return pd.DataFrame([{name: getattr(one, name) for name in names} for one in self.measures], columns=names)
 
     def unit_table(self) -> pd.DataFrame:
@@ -277,7 +289,14 @@ class Comparison:
         """Measure by measure, for notebooks: static, no network."""
         made = self.provenance
         cells = [
-            (one.title, one.said(one.before), one.said(one.after), one.said_change(), one.said_floor(), one.verdict)
+            (
+                one.title,
+                one.said(one.before),
+                one.said(one.after),
+                one.said_change(),
+                one.said_floor(),
+                one.said_verdict(),
+            )
             for one in self.measures
         ]
         names = ["", *self.columns, "change", "by chance", "verdict"]

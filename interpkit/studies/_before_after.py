@@ -3,7 +3,6 @@
 import logging
 import os
 import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -19,16 +18,26 @@ from interpkit.labels import LabelSet
 from interpkit.models import LoadedModel
 from interpkit.parts import score_parts
 from interpkit.probe import Probe
-from interpkit.results import PICTURES, Comparison, FineTuning, result_folder_name, result_folders, save
+from interpkit.results import Comparison, FineTuning, load, result_folder_name, result_folders, save
 from interpkit.running import Progress, silent
+from interpkit.studies._folder import (
+    INTERPRETABLE,
+    NAMES,
+    ORDINARY,
+    PAGE,
+    check_folder,
+    earlier,
+    finished,
+    remove,
+)
 from interpkit.studies._look import look_at, of_names
 from interpkit.studies._reopen import reopened
 
 _LOG = logging.getLogger(__name__)
 
-ORDINARY, INTERPRETABLE = NAMES = ("ordinary", "interpretable")
 DISSECTED = "broden-mini"
-PAGE = "index.html"
+# Among the options of the comparison.
+_DISSECTED_ON = "dissected_on"
 _TRAINING = tuple(name for name, one in signature(finetune).parameters.items() if one.kind is one.KEYWORD_ONLY)
 # Of these, what the analyses share.
 _SHARED = ("skip_bad", "device", "threads", "seed")
@@ -88,7 +97,8 @@ def before_after(
     seed
         Of both, so that they start and go alike.
     resume, overwrite
-        Go on with what an earlier call left in ``out``; or replace it.
+        Go on with what an earlier call left in ``out``; or replace it. The same call again, of a study that has ended,
+        gives its comparison without either.
     progress
         Called as progress(stage, done, total).
 
@@ -99,16 +109,21 @@ def before_after(
     Raises
     ------
     InterpkitError
-        For whatever stops a training; or if the loss is ``none``, which is the control itself.
+        For whatever stops a training; if the loss is ``none``, which is the control itself; if ``out`` holds another
+        study, anything else, or the network to start from.
     """
     training = {name: value for name, value in locals().items() if name in _TRAINING and name != "progress"}
     study = _Study(model, labels, Path(out), training=training, progress=progress or silent)
-    study.check()
+    begun = study.check()
     if isinstance(dissect_labels, str):
         dissect_labels = LabelSet.open(dissect_labels)
+    found = study.found(dissect_labels) if begun else None
+    if found is not None:
+        return found
+    old = earlier(study.out) if overwrite else []
     # The interpretable network first: what does not suit its loss ends the study here.
     tuned = {INTERPRETABLE: study.train(INTERPRETABLE)}
-    study.clear()
+    remove(study.out, old)
     tuned[ORDINARY] = study.train(ORDINARY)
     return study.compared(tuned, dissect_labels)
 
@@ -129,8 +144,8 @@ class _Study:
     training: Mapping[str, Any]
     progress: Progress
 
-    def check(self) -> None:
-        """Stop before anything is trained at what would stop the study later."""
+    def check(self) -> bool:
+        """Stop before anything is trained at what would stop the study later; whether it has begun before."""
         if self.training["loss"] == "none":
             raise InterpkitError(
                 "before and after compares a network with its control, which loss none is itself; choose icnn or "
@@ -140,29 +155,47 @@ class _Study:
             raise InterpkitError(
                 "before and after runs in one process; train the two networks with several by `interpkit finetune`"
             )
-        if self.out.is_file():
-            raise ResultError(f"{self.out} is a file; out names the folder of a study")
-        done = result_folders(self.out)
-        ours = {*NAMES, PICTURES, PAGE, *(folder.name for folder in done)}
-        inside = sorted(path.name for path in self.out.iterdir()) if self.out.is_dir() else []
-        strange = [name for name in inside if name not in ours and not name.startswith(".")]
-        if strange or self.out in done:
-            held = "a single result" if self.out in done else strange[0]
-            raise ResultError(f"{self.out} holds no study, but {held}, so it is left alone; choose another out")
-        if done and not (self.training["resume"] or self.training["overwrite"]):
-            raise ResultError(f"{self.out} already holds a study; choose another out, or resume or overwrite this one")
+        return check_folder(self.out, self.model)
 
-    def train(self, name: str) -> FineTuning:
-        """One of the two networks, in a folder of its own."""
+    def found(self, dissected: LabelSet | None) -> Comparison | None:
+        """The comparison that lies in ``out``, if it is of this very study; None where it is to be made.
+
+        Raises
+        ------
+        ResultError
+            If another study lies there, or a part of one, and it is neither to be gone on with nor to be replaced.
+        """
+        folder, resume = finished(self.out), self.training["resume"]
+        if self.training["overwrite"] or (folder is None and resume):
+            return None
+        if folder is None:
+            raise ResultError(f"{self.out} already holds a study that was cut off; resume or overwrite it")
+        try:
+            for name in NAMES:
+                self.train(name, resume=True)
+        except ResultError as error:
+            if resume:
+                raise
+            raise ResultError(f"{self._other()}: {error}") from error
+        kept: Comparison = load(folder)
+        there, asked = kept.provenance.options.get(_DISSECTED_ON), _named(dissected)
+        if there == asked:
+            return kept
+        if resume:
+            return None
+        raise ResultError(f"{self._other()}: dissected on {there or 'nothing'} there, on {asked or 'nothing'} now")
+
+    def _other(self) -> str:
+        return f"{self.out} already holds another study; choose another out, or overwrite this one"
+
+    def train(self, name: str, *, resume: bool | None = None) -> FineTuning:
+        """One of the two networks, in a folder of its own; found there, where it was trained and is gone on with."""
         control = {"loss": "none", "weight": None, "options": None} if name == ORDINARY else {}
         _LOG.info("training the %s network: loss %s", name, control.get("loss", self.training["loss"]))
         asked: dict[str, Any] = {**self.training, **control, "progress": self._staged(name)}
+        if resume is not None:
+            asked["resume"] = resume
         return finetune(self.model, self.labels, self.out / name, **asked)
-
-    def clear(self) -> None:
-        """Remove the comparison of the networks that are no more."""
-        for old in result_folders(self.out) if self.training["overwrite"] else ():
-            shutil.rmtree(old)
 
     def _staged(self, words: str) -> Progress:
         """Progress that says of which network it speaks."""
@@ -193,8 +226,7 @@ class _Study:
             ]
             for name in NAMES
         }
-        for name, results in found.items():
-            _store(results, self.out / name)
+        stale = [words for name, results in found.items() for words in self._stored(name, results)]
         look = look_at(
             (probes[ORDINARY], probes[INTERPRETABLE]),
             kept,
@@ -208,10 +240,25 @@ class _Study:
             names=NAMES,
             command=command,
             look=replace(look, pages=tuple(f"{name}/{PAGE}" for name in NAMES)),
-            warnings=tuple(dict.fromkeys([few, *left_out, *_limits(found)])),
+            warnings=tuple(dict.fromkeys([few, *left_out, *stale, *_limits(found)])),
         )
-        _store([comparison], self.out)
+        made = comparison.provenance
+        options = {**made.options, _DISSECTED_ON: _named(dissected)}
+        comparison = replace(comparison, provenance=replace(made, options=options))
+        save(comparison, self.out / result_folder_name(comparison), overwrite=True)
         return comparison
+
+    def _stored(self, name: str, results: Sequence[Any]) -> list[str]:
+        """Save the results of one network; what else lies there stays, and a sentence says so where it is of another.
+
+        A network that was trained anew is not the one that was measured before.
+        """
+        run = self.out / name
+        written = {save(one, run / result_folder_name(one), overwrite=True) for one in results}
+        old = [folder.name for folder in result_folders(run) if folder not in written]
+        if not (old and self.training["overwrite"]):
+            return []
+        return [f"{name} also holds {', '.join(old)}, measured on the network that was there before and left alone"]
 
     def _probe(self, name: str, layer: str) -> Probe:
         return Probe(reopened(self.out / name, self.model), layer, device=self.training["device"] or "auto")
@@ -232,6 +279,9 @@ class _Study:
                     pair[name] = _ANALYSES[verb](probes[name], labels, **shared, progress=progress)
                     made = pair[name].provenance
                     shared |= {"batch_size": made.batch_size, "memory_format": made.memory_format}
+            # What keeps results from being written stops the study, which can then be resumed.
+            except ResultError:
+                raise
             except InterpkitError as error:
                 left_out.append(f"{verb} is left out: {error}")
             else:
@@ -249,12 +299,9 @@ def _by(result: Any, command: str) -> Any:  # noqa: ANN401 - a result of any kin
     return replace(result, provenance=replace(made, command=command or made.command))
 
 
-def _store(results: Sequence[Any], run: Path) -> None:
-    """Save the results of one run; what an earlier study measured there goes."""
-    written = {save(one, run / result_folder_name(one), overwrite=True) for one in results}
-    for old in result_folders(run):
-        if old not in written:
-            shutil.rmtree(old)
+def _named(dissected: LabelSet | None) -> str | None:
+    """Which label set both networks are dissected on."""
+    return None if dissected is None else f"{dissected.name} (sha256 {dissected.sha[:16]})"
 
 
 def _limits(found: Mapping[str, Sequence[Any]]) -> list[str]:

@@ -14,11 +14,12 @@ from interpkit.surgery import Surgery, operate
 def reopened(folder: Path, base: LoadedModel) -> LoadedModel:
     """The network in a model folder; ``base`` is the one it was made from.
 
-    Code of the user's own that built the base was run for this very study, so it is run again; a base that exists in
-    Python alone is operated on once more.
+    Code of the user's own that built the base was run for this very study, and the hub was asked for a base described
+    there, so that is done again; a base that exists in Python alone is operated on once more.
     """
     if base.form != "module":
-        own = base.form == "pickle" or any("python:" in word for word in (base.spec, *base.flags))
+        signs = ("python:", "hf-hub:", "hf_hub:")
+        own = base.form == "pickle" or any(sign in word for word in (base.spec, *base.flags) for sign in signs)
         return load_model(folder, trust=own or "--trust" in base.flags)
     recipe = read_recipe(folder)
     module = operate(base.module, Surgery.from_dict(recipe["surgery"]), blank(base)).module

@@ -1,6 +1,6 @@
 """What is done to a network, and what comes out of it."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -16,6 +16,17 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "mask": ("argmax", "centre", None),
     "head": ("pooled", "classifier"),
 }
+# A recipe may come from anybody. Seeds are what torch takes on every platform.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "layer": (str,),
+    "classes": (int,),
+    "add": (bool,),
+    "filters": (int, type(None)),
+    "mask_layer": (bool,),
+    "beta": (int, float),
+    "seed": (int,),
+}
+_SEEDS = 2**63
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Surgery:
     Raises
     ------
     InterpkitError
-        If the values contradict each other.
+        If a value is none that the attribute can have, or they contradict each other.
     """
 
     layer: str
@@ -61,6 +72,11 @@ class Surgery:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, types in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                kinds = " or ".join(kind.__name__.removesuffix("Type") for kind in types)
+                raise InterpkitError(f"surgery: {name} is of type {kinds}, not {repr(value)[:60]}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 there = ", ".join(str(choice) for choice in choices)
@@ -75,8 +91,10 @@ class Surgery:
             )
         if min(self.classes, 1 if self.filters is None else self.filters) < 1:
             raise InterpkitError(f"a network has at least 1 class and 1 filter, not {self.classes} and {self.filters}")
-        if not 0 < self.beta < math.inf:
-            raise InterpkitError(f"part masks need a positive beta, this is {self.beta:g}; the paper's is {BETA:g}")
+        if not 0 <= self.seed < _SEEDS:
+            raise InterpkitError(f"seeds lie between 0 and {_SEEDS - 1}, this is {self.seed}")
+        if not 0 < self.beta <= sys.float_info.max:
+            raise InterpkitError(f"part masks need a positive beta, this is {self.beta}; the paper's is {BETA:g}")
 
     def renamed(self, name: str) -> str:
         """What a module of the network given is called in the new one."""

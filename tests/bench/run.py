@@ -24,6 +24,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from entanglement import bench_information
+from losses import bench_losses
 from parts import bench_templates
 
 # As the command line does, and before torch is imported.
@@ -311,7 +312,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1004)
-    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates")
+    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates,losses")
     arguments = parser.parse_args()
     benches = {
         "dissect": lambda folder: bench_dissect(folder, pairs=arguments.pairs, images=arguments.images),
@@ -321,6 +322,7 @@ def main() -> None:
         "passes": lambda folder: bench_passes(folder, pairs=arguments.pairs, images=arguments.images),
         "information": bench_information,
         "templates": lambda _folder: bench_templates(),
+        "losses": lambda _folder: bench_losses(),
     }
     good = True
     for name in arguments.only.split(","):

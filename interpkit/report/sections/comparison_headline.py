@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from interpkit.report.formats import measured, number
 from interpkit.report.page import Page, Section
-from interpkit.report.sides import ASIDE, at_chance, groups, judged
+from interpkit.report.sides import ASIDE, alike, at_chance, groups, judged
 from interpkit.results import Comparison, Measure
 
 # Large numbers, at most.
@@ -27,6 +27,7 @@ def render(results: Sequence[Comparison], page: Page) -> Markup:
         "cost": _cost(accuracy[0], result.columns) if accuracy else "",
         "large": [*accuracy, *large][:MOST],
         "found": {verdict: mine for verdict, mine in found.items() if mine},
+        "words": {"better": "Better", "worse": "Worse", "same": alike(found["same"]).capitalize()},
         "lucky": [one for mine in found.values() for one in mine if at_chance(one)],
         "pages": _pages(result, page),
     }
@@ -39,7 +40,7 @@ def _answer(found: dict[str, list[Measure]]) -> str:
     if not total:
         return "No measure of the units is known for both networks."
     many = f"{total} measures" if total > 1 else "the one measure"
-    rest = [f"{worse} worse"] * bool(worse) + [f"{same} stayed the same"] * bool(same)
+    rest = [f"{worse} worse"] * bool(worse) + [f"{same} stayed {alike(found['same'])}"] * bool(same)
     first = f"Of {many} of the units, {better or 'none'} got better"
     return f"{first}{', ' if rest else ''}{' and '.join(rest)}."
 
@@ -49,6 +50,8 @@ def _cost(one: Measure, columns: tuple[str, str]) -> str:
     before, after = measured(one.before, one.unit), measured(one.after, one.unit)
     if before == after:
         return f"Accuracy is the same, {after}."
+    if one.verdict == "same":
+        return f"Accuracy is about the same: {before} ({columns[0]}) and {after} ({columns[1]})."
     way = "fell" if one.after < one.before else "rose"
     said = "that is what it cost" if way == "fell" else "so nothing was paid for it"
     return f"Accuracy {way} by {number(abs(one.change))}, from {before} ({columns[0]}) to {after}: {said}."

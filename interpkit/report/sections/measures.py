@@ -1,15 +1,15 @@
 """Every measure of both networks, grouped, with its chance level and what its change means."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from interpkit.report.formats import measured
 from interpkit.report.page import Page, Section
 from interpkit.report.sides import VERBS, at_chance, colour, groups, track
 from interpkit.results import Comparison, Measure
-
-VERDICTS = {"better": "better", "worse": "worse", "same": "the same", "neither": "no merit"}
 
 
 def render(results: Sequence[Comparison], page: Page) -> Markup:
@@ -31,8 +31,16 @@ def render(results: Sequence[Comparison], page: Page) -> Markup:
 
 def _row(one: Measure) -> dict[str, Any]:
     unknown = one.before != one.before or one.after != one.after
-    words = "not known" if unknown else VERDICTS[one.verdict]
-    return {"one": one, "track": track(one), "verdict": words, "lucky": at_chance(one)}
+    words = "not known" if unknown else one.said_verdict() or "no merit"
+    return {"one": one, "track": track(one), "verdict": words, "lucky": at_chance(one), "least": _least(one)}
+
+
+def _least(one: Measure) -> str:
+    """Up to which change the verdict is that nothing changed; '' where every change counts, or none."""
+    if one.better == "neither" or not one.least:
+        return ""
+    # Of whole numbers the largest that is not above it.
+    return measured(math.floor(one.least) if one.unit == "count" else one.least, one.unit)
 
 
 OFFER = Section(title="Measure by measure", needs=(Comparison,), order=420, render=render)

@@ -16,11 +16,15 @@ QUIET = ("maps kept", "features below")
 def render(results: Sequence[Any], page: Page) -> Markup:
     """A line for each kind, the notes and the images that were left out."""
     skipped = list(dict.fromkeys(name for result in results for name in result.skipped))
-    notes = dict.fromkeys(note for _, found in by_kind(results) for note in found[0].provenance.notes)
+    every = dict.fromkeys(note for _, found in by_kind(results) for note in found[0].provenance.notes)
+    notes = [note for note in every if not note.startswith(QUIET)]
+    # What two trainings say of how they were made is no answer; the settings hold it too.
+    folded = any(isinstance(result, Comparison) for result in results)
     values = {
         "groups": by_kind(results),
         "skipped": skipped,
-        "notes": [*_unlike(results), *(note for note in notes if not note.startswith(QUIET))],
+        "notes": [*_unlike(results), *([] if folded else notes)],
+        "folded": notes if folded else [],
     }
     return page.render("run.html", values)
 
