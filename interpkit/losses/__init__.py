@@ -15,7 +15,22 @@ from torch import Tensor, nn
 
 from interpkit import _plugins
 from interpkit.errors import InterpkitError, UnknownNameError, nearest
+from interpkit.losses._options import check_choice, check_flag, check_number, check_whole
 from interpkit.surgery import PartMask
+
+__all__ = [
+    "Edit",
+    "InterpretableLoss",
+    "Layer",
+    "Pass",
+    "Step",
+    "check_choice",
+    "check_flag",
+    "check_number",
+    "check_whole",
+    "make",
+    "names",
+]
 
 Edit = Callable[[str, Tensor], Tensor]
 

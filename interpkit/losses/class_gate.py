@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from interpkit.errors import InterpkitError
-from interpkit.losses import Edit, InterpretableLoss, Layer, Step
-from interpkit.losses._options import check_choice, check_flag, check_number, check_whole
+from interpkit.losses import Edit, InterpretableLoss, Layer, Step, check_choice, check_flag, check_number, check_whole
 
 MODES = ("alternate", "joint")
 # The bound where none is asked for, as far as the classes allow it.

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from interpkit.errors import InterpkitError
-from interpkit.losses import InterpretableLoss, Layer, Step
+from interpkit.losses import InterpretableLoss, Layer, Step, check_choice, check_flag, check_number, check_whole
 from interpkit.losses import _release as release
-from interpkit.losses._options import check_choice, check_flag, check_number, check_whole
 from interpkit.templates import (
     BETA,
     Position,

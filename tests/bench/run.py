@@ -24,7 +24,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from entanglement import bench_information
-from losses import bench_losses
+from loss_steps import bench_losses
 from parts import bench_templates
 
 # As the command line does, and before torch is imported.

@@ -1,6 +1,6 @@
 """Speed of a training step with each loss, as a ratio to the plain step, and memory of the filter loss.
 
-    python tests/bench/losses.py [--rounds 15]
+    python tests/bench/loss_steps.py [--rounds 15]
 
 A step is what training on a frozen trunk's cached features does: one added convolution with its head, Adam.
 """
