@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parent / "examples"
+CHECKOUT = Path(__file__).resolve().parents[1]
+EXAMPLES = CHECKOUT / "reports" / "examples"
 RUNS = {
     "efficientnet-lite0-broden-mini": [
         *("dissect", "lite:efficientnet-lite0", "--labels", "broden-mini", "--layer", "_blocks.10"),
@@ -29,7 +30,9 @@ def main() -> None:
     for name, command in RUNS.items():
         folder = EXAMPLES / name
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", str(folder)], check=True)
+        # From the checkout, so that what is kept names no place on this machine.
+        out = str(folder.relative_to(CHECKOUT))
+        subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", out], check=True, cwd=CHECKOUT)
         for weights in folder.rglob(LEFT_OUT):
             weights.unlink()
         print(f"{folder}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.1f} MB")
