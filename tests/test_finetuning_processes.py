@@ -59,6 +59,7 @@ def in_two(program: str) -> list[subprocess.CompletedProcess[str]]:
     finally:
         for process in started:
             process.kill()
+            process.communicate()
     return [subprocess.CompletedProcess([], process.returncode, out, err) for process, out, err in ended]
 
 

@@ -1,5 +1,6 @@
 """One training in several processes, as ``torchrun`` starts them: each takes its share of every batch."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -86,10 +87,11 @@ class Group:
 
 @contextmanager
 def process_group(device: str | None) -> Iterator[tuple[Group, str | None]]:
-    """The processes started together, joined for the block, and the device of this one.
+    """The processes started together, and the device of this one.
 
     Under ``torchrun`` every process takes the GPU of its local rank unless a device is named; processes on CPUs speak
-    through gloo.
+    through gloo. Once joined they stay so to their end: one that left and came back at once could meet the others
+    still leaving, and wait for ever.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 and not distributed.is_initialized():
@@ -98,11 +100,13 @@ def process_group(device: str | None) -> Iterator[tuple[Group, str | None]]:
     if device in {None, "auto", "cuda"} and torch.cuda.is_available():
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    joined = not distributed.is_initialized()
-    if joined:
+    if not distributed.is_initialized():
         distributed.init_process_group("nccl" if str(device).startswith("cuda") else "gloo")
-    try:
-        yield Group(distributed.get_rank(), distributed.get_world_size()), device
-    finally:
-        if joined:
-            distributed.destroy_process_group()
+        atexit.register(_leave)
+    yield Group(distributed.get_rank(), distributed.get_world_size()), device
+
+
+def _leave() -> None:
+    """Part at the end of the process, unless somebody has done so before."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
