@@ -1,0 +1,335 @@
+"""The steps of the explanatory graph against their definition, and against what was planted."""
+
+import numpy as np
+import pytest
+import torch
+from planted_parts import SIDE, TRAINING, Planted, Scene, scene, scored
+from reference import explanatory_graph as slow
+
+from interpkit import em
+from interpkit.em import Above, Fitted, Settings, fit_layer, located
+
+H, W, FILTERS, NODES, IMAGES, ABOVE, EDGES = 7, 5, 3, 4, 6, 9, 3
+NOISE = 0.01
+
+
+def grid(h: int, w: int, *, size: tuple[int, int] = (SIDE, SIDE), kind: torch.dtype = torch.float32) -> em.Grid:
+    return em.Grid(
+        *(side / n * (torch.arange(n, dtype=kind) + 0.5) - 0.5 for side, n in zip(size, (h, w), strict=True))
+    )
+
+
+@pytest.fixture
+def drawn():
+    """Maps, nodes and a guide in double precision."""
+    draws = torch.Generator().manual_seed(3)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=draws, dtype=torch.float64)
+
+    maps = (random(IMAGES, FILTERS, H, W) - 0.4).clamp(min=0)
+    nodes = em.Nodes(SIDE * random(FILTERS, NODES, 2), 15 + 40 * random(FILTERS, NODES))
+    told = em.Guide(20 * random(IMAGES, FILTERS, NODES, 2) - 10, -2 * random(IMAGES, FILTERS, NODES))
+    return maps, nodes, told
+
+
+def written_out(maps, nodes, told):
+    """The arguments of the slow version."""
+    where = grid(H, W, kind=torch.float64)
+    cells = np.stack(np.meshgrid(where.rows.numpy(), where.columns.numpy(), indexing="ij"), -1)
+    shift = np.zeros((IMAGES, FILTERS, NODES, 2)) if told is None else told.shift.numpy()
+    factor = np.ones((IMAGES, FILTERS, NODES)) if told is None else told.log_agreement.exp().numpy()
+    spread = (nodes.place.numpy(), nodes.sigma.numpy())
+    return (maps.numpy(), spread, cells), {"shift": shift, "factor": factor, "noise": NOISE / where.cell}
+
+
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize(("kind", "close"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+def test_sums_are_those_of_the_mixture_written_out(drawn, guided, kind, close):
+    maps, nodes, told = drawn
+    told = told if guided else None
+    given, named = written_out(maps, nodes, told)
+    cast = None if told is None else em.Guide(told.shift.to(kind), told.log_agreement.to(kind))
+    found = em.expect(
+        maps.to(kind),
+        em.Nodes(nodes.place.to(kind), nodes.sigma.to(kind)),
+        grid(H, W, kind=kind),
+        told=cast,
+        noise=NOISE,
+    )
+    np.testing.assert_allclose(found.likelihood, slow.likelihood(*given, **named), rtol=min(close, 1e-5))
+    for mine, expected in zip((found.weight, found.first, found.second), slow.moments(*given, **named), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=close, atol=close * np.abs(expected).max())
+
+
+def test_the_slope_of_the_likelihood_leads_to_the_new_places(drawn):
+    maps, nodes, told = drawn
+    given, named = written_out(maps, nodes, told)
+    sums = em.expect(maps, nodes, grid(H, W, kind=torch.float64), told=told, noise=NOISE)
+    new = em.maximise(nodes, sums, bounds=(1.0, 500.0))
+    (place, sigma), step = given[1], 1e-4
+    for d, n, axis in ((0, 0, 0), (1, 2, 1), (2, 3, 0)):
+        sides = []
+        for sign in (1, -1):
+            moved = place.copy()
+            moved[d, n, axis] += sign * step
+            sides.append(slow.likelihood(given[0], (moved, sigma), given[2], **named)[d])
+        slope = (sides[0] - sides[1]) / (2 * step)
+        expected = float(sums.weight[d, n]) / sigma[d, n] ** 2 * float(new.place[d, n, axis] - place[d, n, axis])
+        assert slope == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.4])
+def test_deviations_are_those_about_the_new_places(drawn, rate):
+    maps, nodes, told = drawn
+    (_, (place, sigma), cells), named = written_out(maps, nodes, told)
+    sums = em.expect(maps, nodes, grid(H, W, kind=torch.float64), told=told, noise=NOISE)
+    new = em.maximise(nodes, sums, bounds=(1.0, 500.0), rate=rate)
+    for d in range(FILTERS):
+        weight, square = np.zeros(NODES), np.zeros(NODES)
+        for i, shift in enumerate(named["shift"][:, d]):
+            parts = slow.mixture((place[d], sigma[d]), cells, shift, factor=named["factor"][i, d])
+            shares = maps[i, d].numpy() * parts / (named["noise"] + parts.sum(0))
+            away = cells - (new.place[d].numpy() + shift)[:, None, None]
+            weight += shares.sum((1, 2))
+            square += (shares * (away**2).sum(-1)).sum((1, 2))
+        np.testing.assert_allclose(new.sigma[d], np.sqrt(square / (2 * weight)))
+
+
+def test_each_step_raises_the_likelihood(drawn):
+    maps, nodes, told = drawn
+    where, last = grid(H, W, kind=torch.float64), -np.inf
+    for _ in range(15):
+        sums = em.expect(maps, nodes, where, told=told, noise=NOISE)
+        assert float(sums.likelihood.sum()) >= last
+        last = float(sums.likelihood.sum())
+        nodes = em.maximise(nodes, sums, bounds=(1.0, 500.0), rate=0.7)
+
+
+def test_a_product_of_gaussians_is_one():
+    draws = np.random.default_rng(0)
+    moved, sigma = draws.normal(0, 20, (2, ABOVE, 2)), draws.uniform(4, 30, ABOVE)
+    edges = np.stack([draws.choice(ABOVE, EDGES, replace=False) for _ in range(4)]).reshape(2, 2, EDGES)
+    seen = np.ones((2, ABOVE))
+    found = em.guide(*map(torch.from_numpy, (moved, sigma, edges)), seen=torch.from_numpy(seen))
+    for i, d, n in np.ndindex(2, 2, 2):
+        middle, _, factor = slow.fused(moved[i][edges[d, n]], sigma[edges[d, n]])
+        np.testing.assert_allclose(found.shift[i, d, n], middle, rtol=1e-9)
+        assert float(found.log_agreement[i, d, n]) == pytest.approx(np.log(factor), abs=1e-9)
+        # The product itself, at some place.
+        at = draws.normal(0, 20, 2)
+        each = [slow.gaussian(at, moved[i, m], sigma[m]) for m in edges[d, n]]
+        spread = 1 / np.sqrt(np.mean(1 / sigma[edges[d, n]] ** 2))
+        assert np.prod(each) ** (1 / EDGES) == pytest.approx(factor * slow.gaussian(at, middle, spread), rel=1e-6)
+
+
+def test_a_neighbour_without_a_place_says_nothing():
+    moved, sigma = torch.tensor([[[5.0, 0], [9, 9], [1, 2]]]), torch.tensor([4.0, 6, 8])
+    seen, edges = torch.tensor([[1.0, 0, 1]]), torch.tensor([[[0, 1, 2]]])
+    found = em.guide(moved, sigma, edges, seen=seen)
+    alone = em.guide(moved[:, [0, 2]], sigma[[0, 2]], torch.tensor([[[0, 1]]]), seen=torch.ones(1, 2))
+    torch.testing.assert_close(found.shift, alone.shift)
+    torch.testing.assert_close(found.log_agreement, alone.log_agreement)
+    nobody = em.guide(moved, sigma, edges, seen=torch.zeros(1, 3))
+    assert not nobody.shift.any()
+    assert not nobody.log_agreement.any()
+
+
+def test_inference_finds_the_best_cell(drawn):
+    maps, nodes, told = drawn
+    maps[0, 1] = 0
+    where = grid(H, W, kind=torch.float64)
+    found = em.infer(maps, nodes, where, told=told)
+    (_, (place, sigma), cells), named = written_out(maps, nodes, told)
+    for i, d, n in np.ndindex(IMAGES, FILTERS, NODES):
+        middle = place[d, n] + named["shift"][i, d, n]
+        all_cells = maps[i, d].numpy() * named["factor"][i, d, n] * slow.gaussian(cells, middle, sigma[d, n])
+        assert float(found.score[i, d, n]) == pytest.approx(all_cells.max())
+        expected = cells.reshape(-1, 2)[all_cells.argmax()] if all_cells.any() else middle
+        np.testing.assert_allclose(found.place[i, d, n], expected)
+
+
+def test_laws(drawn):
+    maps, nodes, told = drawn
+    where = grid(H, W, kind=torch.float64)
+    whole = em.expect(maps, nodes, where, told=told, noise=NOISE)
+    # Chunks.
+    parts = None
+    for images in (slice(0, 1), slice(1, 5), slice(5, 6)):
+        one = em.Guide(told.shift[images], told.log_agreement[images])
+        parts = em.expect(maps[images], nodes, where, told=one, noise=NOISE, before=parts)
+    for name in ("weight", "first", "second", "likelihood"):
+        assert torch.equal(getattr(parts, name), getattr(whole, name))
+    # A silent image.
+    one = em.Guide(told.shift[:1], told.log_agreement[:1])
+    silent = em.expect(torch.zeros_like(maps[:1]), nodes, where, told=one, noise=NOISE, before=whole)
+    assert torch.equal(silent.first, whole.first)
+    # Mirrored images and mirrored places.
+    flipped = em.Nodes(nodes.place * torch.tensor([1, -1]) + torch.tensor([0, SIDE - 1]), nodes.sigma)
+    across = em.Guide(told.shift * torch.tensor([1, -1]), told.log_agreement)
+    mirrored = em.expect(maps.flip(3), flipped, where, told=across, noise=NOISE)
+    torch.testing.assert_close(mirrored.first, whole.first * torch.tensor([1, -1]))
+    # Filters and nodes in another order.
+    turned = em.expect(
+        maps.flip(1),
+        em.Nodes(nodes.place.flip(0, 1), nodes.sigma.flip(0, 1)),
+        where,
+        told=em.Guide(told.shift.flip(1, 2), told.log_agreement.flip(1, 2)),
+        noise=NOISE,
+    )
+    torch.testing.assert_close(turned.second, whole.second.flip(0, 1))
+
+
+def test_a_node_that_explains_nothing_keeps_its_parameters(drawn):
+    _, nodes, _ = drawn
+    zero = torch.zeros(FILTERS, NODES, dtype=torch.float64)
+    nothing = em.Sums(zero, torch.zeros(FILTERS, NODES, 2, dtype=torch.float64), zero, zero[:, 0])
+    new = em.maximise(nodes, nothing, bounds=(1.0, 500.0))
+    assert torch.equal(new.place, nodes.place)
+    assert torch.equal(new.sigma, nodes.sigma)
+
+
+class Fits:
+    """Both layers of a scene fitted, and the lower one without edges and with shuffled ones."""
+
+    def __init__(self, seed: int, **asked: float) -> None:
+        made: Scene = scene(seed, **asked)
+        self.made, self.seed = made, seed
+        self.upper, self.lower = (normalised(one) for one in (made.upper, made.lower))
+        self.above = self.fit(self.upper, None, nodes=6)
+        self.with_edges = self.fit(self.lower, self.seen(slice(0, TRAINING)), nodes=8)
+        self.without = self.fit(self.lower, None, nodes=8)
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(TRAINING))
+        told = self.seen(slice(0, TRAINING))
+        shuffled = Above(told.place[order], told.score[order], told.mean, told.sigma)
+        self.shuffled = self.fit(self.lower, shuffled, nodes=8), shuffled
+
+    def fit(self, maps: torch.Tensor, above: Above | None, *, nodes: int) -> Fitted:
+        settings = Settings(nodes, 5, 0.1, 20, rule="repick", fused=False, candidates=600, input_size=(SIDE, SIDE))
+        draws = torch.Generator().manual_seed(self.seed)
+        return fit_layer(maps[:TRAINING], grid(*maps.shape[2:]), above, settings=settings, draws=draws)
+
+    def found(self, maps: torch.Tensor, fitted: Fitted, images: slice, *, above: Above | None) -> em.Found:
+        nodes = em.Nodes(fitted.nodes.place, fitted.used)
+        return located(maps[images], nodes, grid(*maps.shape[2:]), above=above, edges=fitted.edges)
+
+    def seen(self, images: slice) -> Above:
+        """The upper layer on some images, with the means of the training images."""
+        means = self.found(self.upper, self.above, slice(0, TRAINING), above=None)
+        flat = means.place.flatten(1, 2), means.score.flatten(1)
+        _, mean = em.displacement(flat[0], flat[1] > 0)
+        found = self.found(self.upper, self.above, images, above=None)
+        return Above(found.place.flatten(1, 2), found.score.flatten(1), mean, self.above.nodes.sigma.flatten())
+
+    def judged(self, planted: Planted, found: em.Found, images: slice) -> dict[str, float]:
+        cut = Planted(planted.maps, planted.places, planted.there)
+        return scored(found.place.numpy(), found.score.numpy(), cut, parts=self.made.parts, images=images)
+
+
+def normalised(planted: Planted) -> torch.Tensor:
+    scale = planted.maps[:TRAINING].max((2, 3)).mean(0)
+    return torch.from_numpy(planted.maps / scale[:, None, None]).float()
+
+
+TRAIN, HELD = slice(0, TRAINING), slice(TRAINING, None)
+
+
+@pytest.fixture(scope="module")
+def fits() -> list[Fits]:
+    return [Fits(seed) for seed in range(3)]
+
+
+def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def test_the_upper_layer_is_recovered(fits):
+    rows = [one.judged(one.made.upper, one.found(one.upper, one.above, TRAIN, above=None), TRAIN) for one in fits]
+    found = mean_of(rows)
+    assert found["recovered"] >= 0.85
+    assert found["instability"] <= 0.07
+
+
+def test_edges_make_the_lower_layer_steadier_than_none_and_than_shuffled_ones(fits):
+    told = [one.seen(TRAIN) for one in fits]
+    edges = mean_of(
+        [
+            one.judged(one.made.lower, one.found(one.lower, one.with_edges, TRAIN, above=above), TRAIN)
+            for one, above in zip(fits, told, strict=True)
+        ]
+    )
+    none = mean_of(
+        [one.judged(one.made.lower, one.found(one.lower, one.without, TRAIN, above=None), TRAIN) for one in fits]
+    )
+    shuffled = mean_of(
+        [
+            one.judged(one.made.lower, one.found(one.lower, one.shuffled[0], TRAIN, above=one.shuffled[1]), TRAIN)
+            for one in fits
+        ]
+    )
+    assert edges["recovered"] >= 0.8
+    assert edges["precision"] >= 0.9
+    assert edges["error"] <= 16
+    assert edges["instability"] <= 0.8 * none["instability"]
+    assert edges["instability"] <= 0.8 * shuffled["instability"]
+    assert edges["pck"] >= shuffled["pck"] + 0.05
+
+
+def test_images_kept_apart_are_judged_alike(fits):
+    kept, trained = (
+        mean_of(
+            [
+                one.judged(one.made.lower, one.found(one.lower, one.with_edges, rows, above=one.seen(rows)), rows)
+                for one in fits
+            ]
+        )
+        for rows in (HELD, TRAIN)
+    )
+    assert kept["instability"] <= trained["instability"] + 0.01
+
+
+def test_the_likelihood_does_not_fall(fits):
+    for one in fits:
+        for fitted in (one.above, one.with_edges, one.without):
+            total = fitted.likelihood.sum(1).numpy()
+            assert (np.diff(total) >= -1e-6 * np.abs(total[:-1])).all()
+
+
+def test_edges_go_to_the_nodes_that_move_most_alike():
+    draws = torch.Generator().manual_seed(0)
+    moves = 20 * torch.randn(40, 5, 2, generator=draws)
+    # The nodes below move as nodes 1 and 3 above do, on images where both are seen.
+    place = torch.stack([moves[:, 1], moves[:, 3]], 1)[:, None] + 100 + torch.randn(40, 1, 2, 2, generator=draws)
+    found = em.Found(place, torch.ones(40, 1, 2))
+    score = torch.ones(40, 5)
+    above = em.candidates(112 + moves, score, edge=(0, SIDE, 0, SIDE))
+    # Half of the nodes move too little.
+    assert len(above.index) == 2
+    everybody = em.Candidates(torch.arange(5), em.displacement(112 + moves, score > 0)[0], score > 0)
+    edges = em.pick_edges(found, everybody, 2)
+    assert edges.shape == (1, 2, 2)
+    assert edges[0, :, 0].tolist() == [1, 3]
+    few = em.pick_edges(found, em.Candidates(torch.tensor([4]), everybody.moved[:, [4]], everybody.seen[:, [4]]), 3)
+    assert few.tolist() == [[[4], [4]]]
+
+
+def test_candidates_move_and_do_not_lie_at_the_border():
+    draws = torch.Generator().manual_seed(1)
+    place = torch.tensor([[5.0, 112], [112, 112], [100, 90], [60, 150]]) + torch.tensor([9.0, 9, 1, 4])[
+        :, None
+    ] * torch.randn(30, 4, 2, generator=draws)
+    score = torch.ones(30, 4) * torch.tensor([4.0, 1, 3, 2])
+    score[:15, 3] = 0
+    found = em.candidates(place, score, edge=(20, 200, 20, 200))
+    assert found.index.tolist() == [1]
+    assert em.candidates(place, score, edge=(0, 224, 0, 224), limit=1).index.tolist() == [0]
+    # An image on which a node has no place says nothing of how it moves.
+    assert not em.displacement(place, score > 0)[0][:15, 3].any()
+
+
+def test_nodes_that_coincide_are_represented_by_the_strongest():
+    place = torch.zeros(10, 1, 3, 2)
+    place[:, 0, 0], place[:, 0, 1], place[:, 0, 2] = 50.0, 52.0, 90.0
+    found = em.Found(place, torch.tensor([1.0, 2, 3]).expand(10, 1, 3))
+    assert em.representatives(found, cell=8.0).tolist() == [[1, 1, 2]]
+    assert em.representatives(found, cell=1.0).tolist() == [[0, 1, 2]]
