@@ -45,3 +45,17 @@ def nearest(name: str, have: Iterable[str], *, count: int = 3) -> list[str]:
     lowered = {item.lower(): item for item in reversed(known)}
     close = get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.4)
     return [lowered[item] for item in close]
+
+
+def one_line(error: Exception) -> str:
+    """What somebody else's error says, in one line of at most 200 characters; its type where it says nothing.
+
+    Of the operating system's errors the reason alone: who calls names the file.
+
+    Examples
+    --------
+    >>> one_line(ValueError("no  such size"))
+    'no such size'
+    """
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(said.split())[:200] or type(error).__name__

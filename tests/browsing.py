@@ -42,6 +42,15 @@ def widths(chromium: Path, page: Path) -> tuple[int, int, list[str]]:
     return wide, screen, cut
 
 
+def shows_it_whole(chromium: Path, page: Path) -> None:
+    """Nothing is cut or wider than the screen, no script complains, and nothing is fetched from elsewhere."""
+    wide, screen, cut = widths(chromium, page)
+    assert wide <= screen
+    assert cut == []
+    script = 'return [errors, performance.getEntriesByType("resource").every((one) => one.name.startsWith("file:"))];'
+    assert asked(chromium, page, script) == [[], True]
+
+
 def _said(chromium: Path, address: str, *, profile: Path) -> Any:
     quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
     # One page may look into another in a frame only where files may read files.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import asked, widths
+from browsing import shows_it_whole
 from made_comparison import comparison, without_landmarks
 from made_entanglement import HOSTILE, LONG, saved
 from made_finetuning_page import COLUMNS, NAN, compared, measures
@@ -323,9 +323,4 @@ def test_methods_are_those_measured_with(tmp_path):
 @pytest.mark.parametrize("make", [comparison, without_landmarks, _hostile])
 def test_a_browser_shows_it_narrow_and_without_complaint(chromium, tmp_path, make):
     page(tmp_path / "run", make())
-    built = tmp_path / "run" / "index.html"
-    wide, screen, cut = widths(chromium, built)
-    assert wide <= screen
-    assert cut == []
-    script = 'return [errors, performance.getEntriesByType("resource").every((one) => one.name.startsWith("file:"))];'
-    assert asked(chromium, built, script) == [[], True]
+    shows_it_whole(chromium, tmp_path / "run" / "index.html")

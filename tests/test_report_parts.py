@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import asked, widths
+from browsing import asked, shows_it_whole
 from made_entanglement import HOSTILE, LONG, saved
 from made_parts import CLASSES, PARTS, partscores, stability, templates, without_landmarks
 from pages import Element, having, read
@@ -236,12 +236,7 @@ def test_strangers_names_stay_text(tmp_path):
 @pytest.mark.parametrize("make", [one_class, without_landmarks])
 def test_a_browser_shows_it_narrow_and_without_complaint(chromium, tmp_path, make):
     page(tmp_path / "run", make())
-    built = tmp_path / "run" / "index.html"
-    wide, screen, cut = widths(chromium, built)
-    assert wide <= screen
-    assert cut == []
-    script = 'return [errors, performance.getEntriesByType("resource").every((one) => one.name.startsWith("file:"))];'
-    assert asked(chromium, built, script) == [[], True]
+    shows_it_whole(chromium, tmp_path / "run" / "index.html")
 
 
 RING = """const crop = document.querySelector(".peaks .c");

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from interpkit.errors import InterpkitError, ModelError
+from interpkit.errors import InterpkitError, ModelError, one_line
 from interpkit.models import LoadedModel
 from interpkit.probe import differentiable
 from interpkit.probe.addresses import main_member, tensors
@@ -111,7 +111,7 @@ def paths(model: LoadedModel) -> Paths:
         except InterpkitError:
             raise
         except Exception as error:
-            cause = " ".join(str(error).split())[:200] or type(error).__name__
+            cause = one_line(error)
             raise ModelError(
                 f"{model.name} does not take images of {' x '.join(map(str, images.shape))}: {cause}"
             ) from error

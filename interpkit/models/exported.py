@@ -8,7 +8,7 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from interpkit.errors import ModelError
+from interpkit.errors import ModelError, one_line
 from interpkit.models._archive import runs_code
 from interpkit.models._torchvision import prepare_torchvision
 from interpkit.models.loaded import Built, short_name
@@ -26,7 +26,7 @@ def read_exported(path: Path, *, trust: bool) -> Built:
     try:
         reason = None if trust else runs_code(path)
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: {_line(error)}") from error
+        raise ModelError(f"{path} is damaged: {one_line(error)}") from error
     if reason:
         raise ModelError(f"{path}: opening it can run code of its own ({reason}); --trust if you trust its maker")
     program = _load(path)
@@ -54,7 +54,7 @@ def _load(path: Path) -> ExportedProgram:
             warnings.simplefilter("ignore")
             return torch.export.load(file)
     except Exception as error:
-        raise ModelError(f"{path} cannot be opened by torch {torch.__version__}: {_line(error)}") from error
+        raise ModelError(f"{path} cannot be opened by torch {torch.__version__}: {one_line(error)}") from error
 
 
 def _unflatten(program: ExportedProgram) -> nn.Module:
@@ -87,7 +87,3 @@ def _trains(node: Node) -> bool:
             value = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name)
             return value is True
     return False
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

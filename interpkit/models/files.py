@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from interpkit.errors import ModelError, nearest
+from interpkit.errors import ModelError, nearest, one_line
 from interpkit.models._archive import file_kind
 from interpkit.models.exported import read_exported
 from interpkit.models.factories import users_code
@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, *_READ_ERRORS) as error:
-        raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
+        raise ModelError(f"{path} is cut short or damaged: {one_line(error)}") from error
 
 
 def _read_pickled(path: Path, kind: str) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -119,7 +119,7 @@ def _unpickle(path: Path, kind: str) -> Any:  # noqa: ANN401 - as above
             return torch.load(path, map_location="cpu", weights_only=False)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ModelError(
-            f"{path}: {_line(error)}; the code of a pickled network has to be importable from the current directory"
+            f"{path}: {one_line(error)}; the code of a pickled network has to be importable from the current directory"
         ) from error
     except (pickle.UnpicklingError, *_READ_ERRORS) as error:
         raise _damaged(path, error) from error
@@ -133,7 +133,7 @@ def _untrusted(path: Path, what: str) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path} is cut short or damaged: {_line(error)}")
+    return ModelError(f"{path} is cut short or damaged: {one_line(error)}")
 
 
 def _inside(content: object) -> nn.Module | State | None:
@@ -162,7 +162,3 @@ def _describe(content: object) -> str:
     if isinstance(content, Mapping):
         return f"a dictionary with {', '.join(str(key) for key in list(content)[:6])}" if content else "nothing"
     return f"a {type(content).__name__}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from interpkit.errors import InterpkitError, ModelError
+from interpkit.errors import InterpkitError, ModelError, one_line
 from interpkit.models._recipe import KIND, Level, check_needed, held, read_levels
 from interpkit.models.architectures import Misfit
 from interpkit.models.factories import build_python
@@ -64,7 +64,7 @@ def write_folder(folder: Path, module: nn.Module, recipe: Mapping[str, Any]) -> 
         weights.replace(folder / WEIGHTS)
         recipe_file.replace(folder / RECIPE)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"cannot write {folder}: {_line(error)}") from error
+        raise ModelError(f"cannot write {folder}: {one_line(error)}") from error
     finally:
         for part in (weights, recipe_file):
             _remove(part)
@@ -119,7 +119,7 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     try:
         recipe = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
+        raise ModelError(f"{path} is cut short or damaged: {one_line(error)}") from error
     if not isinstance(recipe, dict) or recipe.get("kind") != KIND:
         raise ModelError(f"{path} is no recipe of a fine-tuned network")
     if recipe.get("format") != FORMAT:
@@ -153,7 +153,7 @@ def read_folder(folder: Path, *, arch: str | None, trust: bool) -> Built:
         levels = read_levels(recipe)
         note = _note(recipe, levels[0])
     except (InterpkitError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder / RECIPE} is damaged: {_line(error)}") from error
+        raise ModelError(f"{folder / RECIPE} is damaged: {one_line(error)}") from error
     shapes = _header(folder / WEIGHTS)
     try:
         surgeries = list(held(levels, shapes))
@@ -192,7 +192,7 @@ def _operated(module: nn.Module, levels: Sequence[Level], surgeries: Sequence[Su
         try:
             operated = operate(module, surgery, example)
         except (InterpkitError, RuntimeError) as error:
-            raise ModelError(f"{asked.folder}: its base is not what it was: {_line(error)}") from error
+            raise ModelError(f"{asked.folder}: its base is not what it was: {one_line(error)}") from error
         module = operated.module
     assert operated is not None
     return operated
@@ -250,7 +250,7 @@ def _fill(module: nn.Module, path: Path) -> None:
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
+        raise ModelError(f"{path} is cut short or damaged: {one_line(error)}") from error
     wanted = _distinct(module)
     misfit = Misfit.between(_shapes(state), _shapes(wanted))
     if misfit:
@@ -269,7 +269,7 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is cut short or damaged: {_line(error)}") from error
+        raise ModelError(f"{path} is cut short or damaged: {one_line(error)}") from error
 
 
 def _misfit(path: Path, why: object) -> ModelError:
@@ -310,8 +310,3 @@ def _remove(part: Path) -> None:
     except OSError:
         # Where nothing may be written there is nothing to remove.
         return
-
-
-def _line(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split())[:200] or type(error).__name__

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from interpkit.errors import ModelError, UnknownNameError, nearest
+from interpkit.errors import ModelError, UnknownNameError, nearest, one_line
 from interpkit.models._torchvision import import_timm, import_torchvision
 from interpkit.models.loaded import Built, short_name
 from interpkit.models.outputs import imagenet_classes, timm_classes, torchvision_classes
@@ -286,7 +286,7 @@ def _downloads(asked: str, arch: str, *, url: str = "") -> Iterator[None]:
     try:
         yield
     except _DOWNLOAD_ERRORS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)
         source = f" from {url}" if url else ""
         raise ModelError(
             f"the weights of {asked} could not be had{source} ({reason}); without network give a file: MODEL.pth {arch}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from interpkit.errors import InterpkitError, ModelError, UnknownNameError, nearest
+from interpkit.errors import InterpkitError, ModelError, UnknownNameError, nearest, one_line
 from interpkit.surgery.modules import AddedLayer, Cut, Dropped, MaskedLayer, Opened, PartMask, Pooled
 from interpkit.surgery.recipe import Operated, Site, Surgery
 
@@ -78,7 +78,7 @@ def _copied(module: nn.Module) -> nn.Module:
     try:
         return deepcopy(module)
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"{type(module).__name__} cannot be copied: {_line(error)}") from error
+        raise ModelError(f"{type(module).__name__} cannot be copied: {one_line(error)}") from error
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _run(net: nn.Module, example: Tensor) -> object:
             raise
         except Exception as error:
             shape = " x ".join(map(str, example.shape))
-            raise ModelError(f"{type(net).__name__} does not take images of {shape}: {_line(error)}") from error
+            raise ModelError(f"{type(net).__name__} does not take images of {shape}: {one_line(error)}") from error
 
 
 def _pooled(net: nn.Module, surgery: Surgery, seen: _Seen) -> Operated:
@@ -255,7 +255,3 @@ def _check(net: nn.Module, surgery: Surgery, example: Tensor) -> None:
             f"with a new classifier {type(net).__name__} gives {gives}, not {surgery.classes} numbers an image; "
             "take the head pooled"
         )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
