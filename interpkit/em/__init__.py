@@ -4,9 +4,9 @@ Source: Zhang, Cao, Shi, Wu and Zhu, "Interpreting CNN Knowledge via an Explanat
 1708.01785; the closed form of the edges, the refitted deviations and the noise constant are ours.
 """
 
-from interpkit.em.edges import Candidates, candidates, displacement, pick_edges, representatives
-from interpkit.em.fitting import Above, Fitted, Maps, Settings, fit_layer, located
-from interpkit.em.steps import Found, Grid, Guide, Nodes, Sums, expect, guide, infer, maximise, start
+from interpkit.em.edges import Candidates, agreement, candidates, displacement, pick_edges, representatives
+from interpkit.em.fitting import Above, Fitted, Maps, Settings, fit_layer, likelihoods, located
+from interpkit.em.steps import Found, Grid, Guide, Nodes, Sums, expect, guide, infer, likelihood, maximise, start
 
 __all__ = [
     "Above",
@@ -19,12 +19,15 @@ __all__ = [
     "Nodes",
     "Settings",
     "Sums",
+    "agreement",
     "candidates",
     "displacement",
     "expect",
     "fit_layer",
     "guide",
     "infer",
+    "likelihood",
+    "likelihoods",
     "located",
     "maximise",
     "pick_edges",

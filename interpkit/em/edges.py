@@ -99,6 +99,39 @@ def _best(moved: Tensor, score: Tensor, above: Candidates, *, number: int) -> Te
     return worth.topk(min(number, worth.shape[1]), dim=1).indices
 
 
+def agreement(found: Found, above: Candidates, edges: Tensor) -> Tensor:
+    """(D, N, M) how alike nodes move with those they are tied to, 0 to 1.
+
+    The mean over images, weighted by the node's score, of exp(-|d - d'|^2 / 2c), as in `pick_edges`, but with c the
+    mean over the node's own edges. 0 for a node that has no place.
+
+    Parameters
+    ----------
+    above
+        All nodes above, in their own order: ``index`` is not looked at.
+    edges
+        (D, N, M) positions in ``above``.
+    """
+    images, filters, nodes, _ = found.place.shape
+    score = found.score.reshape(images, -1)
+    moved, _ = displacement(found.place.reshape(images, -1, 2), score > 0)
+    flat = edges.reshape(filters * nodes, -1)
+    parts = torch.split(torch.arange(len(flat), device=score.device), max(1, _BLOCK // max(images * flat.shape[1], 1)))
+    alike = [_alike(moved[:, part], score[:, part], above, flat[part]) for part in parts]
+    return torch.cat(alike).reshape(edges.shape)
+
+
+def _alike(moved: Tensor, score: Tensor, above: Candidates, edges: Tensor) -> Tensor:
+    """(v, M) of some nodes."""
+    squared = (moved[:, :, None] - above.moved[:, edges]).square().sum(-1)
+    both = (score[:, :, None] > 0) & above.seen[:, edges]
+    mean = (squared * both).sum((0, 2)) / both.sum((0, 2)).clamp(min=1)
+    width = (2 * mean).clamp(min=torch.finfo(mean.dtype).eps)
+    weight = score[:, :, None] * both
+    total = score.sum(0)[:, None].clamp(min=torch.finfo(score.dtype).tiny)
+    return (weight * (-squared / width[:, None]).exp()).sum(0) / total
+
+
 def representatives(found: Found, *, cell: float, share: float = 0.8) -> Tensor:
     """(D, N) the node of its filter that stands for each node: itself, or a stronger one that it coincides with.
 

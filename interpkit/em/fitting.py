@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from interpkit.em.edges import Candidates, candidates, displacement, pick_edges
-from interpkit.em.steps import Found, Grid, Guide, Nodes, Sums, expect, guide, infer, maximise, start
+from interpkit.em.steps import Found, Grid, Guide, Nodes, Sums, expect, guide, infer, likelihood, maximise, start
 
 Rule = Literal["repick", "frozen"]
 
@@ -103,11 +103,21 @@ def fit_layer(
     settings: Settings,
     draws: torch.Generator,
     progress: Callable[[int, int], None] | None = None,
+    turn: Callable[[Nodes], None] | None = None,
 ) -> Fitted:
-    """Expectation and maximisation from random places, with edges to the layer above from the second iteration on."""
+    """Expectation and maximisation from random places, with edges to the layer above from the second iteration on.
+
+    Parameters
+    ----------
+    turn
+        Called with the nodes at every fifth iteration but the last five: may choose among several maps of an image
+        the likeliest, which ``maps`` gives from then on.
+    """
     fit = _Fit(maps, grid, above, settings, draws)
     history = []
     for iteration in range(settings.iterations):
+        if turn is not None and iteration and fit.chooses(iteration):
+            turn(Nodes(fit.nodes.place, fit.used))
         fit.choose_edges(iteration)
         sums = fit.expect(fit.edges)
         history.append(sums.likelihood)
@@ -153,10 +163,13 @@ class _Fit:
         edge = (low * height, high * height, low * width, high * width)
         return candidates(above.place, above.score, edge=edge, limit=self.settings.candidates)
 
+    def chooses(self, iteration: int) -> bool:
+        """Whether this is an iteration that chooses anew what is not fitted."""
+        return iteration % EVERY == 0 and iteration < self.settings.iterations - REST
+
     def choose_edges(self, iteration: int) -> None:
         """Pick edges where it is time; new ones stay where their filter's likelihood does not fall."""
-        late = iteration >= self.settings.iterations - REST
-        again = self.settings.rule == "repick" and iteration % EVERY == 0 and not late
+        again = self.settings.rule == "repick" and self.chooses(iteration)
         if (
             self.candidates is None
             or not len(self.candidates.index)
@@ -199,6 +212,17 @@ def located(maps: Maps, nodes: Nodes, grid: Grid, *, above: Above | None, edges:
         places.append(found.place)
         scores.append(found.score)
     return Found(torch.cat(places), torch.cat(scores))
+
+
+def likelihoods(
+    maps: Maps, nodes: Nodes, grid: Grid, *, above: Above | None, edges: Tensor | None, noise: float
+) -> Tensor:
+    """(I,) log-likelihood of each image, nats, in double precision."""
+    found = []
+    for images in rounds(maps, nodes):
+        told = None if above is None or edges is None else above.told(edges, images)
+        found.append(likelihood(maps[images], nodes, grid, told=told, noise=noise).double().sum(1))
+    return torch.cat(found)
 
 
 def rounds(maps: Maps, nodes: Nodes) -> Iterator[slice]:

@@ -143,9 +143,8 @@ def expect(
     """
     offsets, factors = _factors(nodes, grid, told)
     (down, across), (tall, wide) = offsets, factors
-    mixture = tall.transpose(-1, -2) @ wide + noise / grid.cell
-    count = nodes.sigma.shape[1] + 1
-    likelihood = (maps * (mixture / count).log()).sum((-1, -2))
+    mixture = _mixture(factors, grid, noise)
+    likelihood = _likelihood(maps, mixture, nodes)
     ratio = maps / mixture
     tall = (wide @ ratio.transpose(-1, -2)).mul_(tall)
     wide = (factors[0] @ ratio).mul_(wide)
@@ -156,6 +155,22 @@ def expect(
     parts = (weight, first, second, likelihood)
     totals = (None,) * 4 if before is None else (before.weight, before.first, before.second, before.likelihood)
     return Sums(*(_added(part, total) for part, total in zip(parts, totals, strict=True)))
+
+
+def likelihood(maps: Tensor, nodes: Nodes, grid: Grid, *, told: Guide | None, noise: float) -> Tensor:
+    """(B, D) sum over cells of F(x) log P(p_x), nats, of each image and filter."""
+    _, factors = _factors(nodes, grid, told)
+    return _likelihood(maps, _mixture(factors, grid, noise), nodes)
+
+
+def _mixture(factors: tuple[Tensor, Tensor], grid: Grid, noise: float) -> Tensor:
+    """(B, D, h, w) sum of the nodes' Gaussians and the noise, per squared pixel."""
+    tall, wide = factors
+    return tall.transpose(-1, -2) @ wide + noise / grid.cell
+
+
+def _likelihood(maps: Tensor, mixture: Tensor, nodes: Nodes) -> Tensor:
+    return (maps * (mixture / (nodes.sigma.shape[1] + 1)).log()).sum((-1, -2))
 
 
 def _factors(nodes: Nodes, grid: Grid, told: Guide | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

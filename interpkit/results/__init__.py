@@ -6,6 +6,7 @@ Each file of this folder without a leading underscore is one kind of result. num
 from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation
 from interpkit.results._chance import Chance, best_of_each
 from interpkit.results._gallery import Gallery
+from interpkit.results._graph import GraphEvaluation, GraphLayer, GraphPictures
 from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
@@ -24,6 +25,7 @@ from interpkit.results._storage import (
 from interpkit.results.comparison import Comparison, Measure
 from interpkit.results.dissection import Dissection, TopImages
 from interpkit.results.entanglement import Entanglement
+from interpkit.results.explanatorygraph import ExplanatoryGraph
 from interpkit.results.finetuning import FineTuning, Outputs
 from interpkit.results.partscores import PartScores
 
@@ -37,8 +39,12 @@ __all__ = [
     "Compression",
     "Dissection",
     "Entanglement",
+    "ExplanatoryGraph",
     "FineTuning",
     "Gallery",
+    "GraphEvaluation",
+    "GraphLayer",
+    "GraphPictures",
     "Localisation",
     "Measure",
     "Outputs",
