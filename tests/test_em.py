@@ -313,6 +313,25 @@ def test_edges_go_to_the_nodes_that_move_most_alike():
     assert few.tolist() == [[[4], [4]]]
 
 
+def test_edges_are_those_of_their_definition():
+    draws = np.random.default_rng(5)
+    images, number, many, edges = 230, 300, 12, 4
+    place, score = draws.normal(100, 20, (images, 1, number, 2)), draws.uniform(0, 1, (images, 1, number))
+    score[draws.random(score.shape) < 0.2] = 0
+    moved, seen = draws.normal(0, 20, (images, many, 2)), draws.random((images, many)) > 0.2
+    moved[~seen] = 0
+    above = em.Candidates(torch.arange(many) + 7, torch.from_numpy(moved), torch.from_numpy(seen))
+    found = em.pick_edges(em.Found(torch.from_numpy(place), torch.from_numpy(score)), above, edges)
+    looked = np.linspace(0, images - 1, 200).round().astype(int)
+    for n in (0, 17, 255, 256, 299):
+        here = score[:, 0, n] > 0
+        mine = place[:, 0, n] - place[here, 0, n].mean(0)
+        squared = ((mine[looked, None] - moved[looked]) ** 2).sum(-1)
+        both = here[looked, None] & seen[looked]
+        worth = (score[looked, 0, n, None] * both * np.exp(-squared / (2 * squared[both].mean()))).sum(0)
+        assert found[0, n].tolist() == (np.argsort(-worth)[:edges] + 7).tolist()
+
+
 def test_candidates_move_and_do_not_lie_at_the_border():
     draws = torch.Generator().manual_seed(1)
     place = torch.tensor([[5.0, 112], [112, 112], [100, 90], [60, 150]]) + torch.tensor([9.0, 9, 1, 4])[
@@ -333,3 +352,91 @@ def test_nodes_that_coincide_are_represented_by_the_strongest():
     found = em.Found(place, torch.tensor([1.0, 2, 3]).expand(10, 1, 3))
     assert em.representatives(found, cell=8.0).tolist() == [[1, 1, 2]]
     assert em.representatives(found, cell=1.0).tolist() == [[0, 1, 2]]
+
+
+def test_the_likelihood_of_each_image_adds_up_to_that_of_all(fits):
+    one = fits[0]
+    nodes, where = em.Nodes(one.with_edges.nodes.place, one.with_edges.used), grid(*one.lower.shape[2:])
+    above = one.seen(TRAIN)
+    each = em.likelihoods(one.lower[TRAIN], nodes, where, above=above, edges=one.with_edges.edges, noise=0.1)
+    assert each.shape == (TRAINING,)
+    assert float(each.mean()) == pytest.approx(float(one.with_edges.likelihood[-1].sum()), rel=1e-5)
+    # An image alone gives what it gives among others.
+    few = Above(above.place[3:5], above.score[3:5], above.mean, above.sigma)
+    alone = em.likelihoods(one.lower[3:5], nodes, where, above=few, edges=one.with_edges.edges, noise=0.1)
+    torch.testing.assert_close(alone, each[3:5])
+
+
+def test_agreement_is_that_of_its_definition():
+    draws = np.random.default_rng(2)
+    images, filters, number, above, edges = 7, 2, 3, 5, 2
+    place = torch.from_numpy(draws.normal(100, 20, (images, filters, number, 2)))
+    score = torch.from_numpy(draws.uniform(0, 1, (images, filters, number)))
+    score[2, 0, 1] = 0
+    score[:, 1, 2] = 0
+    others, seen = torch.from_numpy(draws.normal(0, 20, (images, above, 2))), torch.ones(images, above, dtype=bool)
+    seen[4, 1] = False
+    tied = torch.from_numpy(draws.integers(0, above, (filters, number, edges)))
+    everybody = em.Candidates(torch.arange(above), torch.where(seen[..., None], others, 0), seen)
+    found = em.agreement(em.Found(place, score), everybody, tied)
+    for d, n in np.ndindex(filters, number):
+        here = score[:, d, n] > 0
+        if not here.any():
+            assert found[d, n].tolist() == [0, 0]
+            continue
+        moved = place[:, d, n] - place[here, d, n].mean(0)
+        pairs = [(i, v) for v in range(above) for i in range(images) if here[i] and seen[i, v]]
+        spread = np.mean([float((moved[i] - others[i, v]).square().sum()) for i, v in pairs])
+        for m, v in enumerate(tied[d, n].tolist()):
+            total = sum(
+                float(score[i, d, n]) * np.exp(-float((moved[i] - others[i, v]).square().sum()) / (2 * spread))
+                for i in range(images)
+                if here[i] and seen[i, v]
+            )
+            assert float(found[d, n, m]) == pytest.approx(total / float(score[:, d, n].sum()))
+    alike = em.agreement(
+        em.Found(others[:, None, [0]] + 50, score[:, :1, :1]),
+        em.Candidates(everybody.index, others - others.mean(0), seen | True),
+        torch.tensor([[[0, 3]]]),
+    )
+    assert float(alike[0, 0, 0]) == pytest.approx(1)
+    assert float(alike[0, 0, 1]) < 0.9
+
+
+def test_images_may_be_turned_while_nodes_are_fitted(fits):
+    """Half of the images mirrored: choosing the likelier of the two finds them, and never lowers the likelihood."""
+    one = fits[0]
+    mirrored = torch.arange(TRAINING) % 2 == 1
+    straight, where = one.upper[TRAIN], grid(*one.upper.shape[2:])
+    given = torch.where(mirrored[:, None, None, None], straight.flip(3), straight)
+    maps, turned = given.clone(), torch.zeros(TRAINING, dtype=torch.bool)
+    times = []
+
+    def turn(nodes: em.Nodes) -> None:
+        both = [em.likelihoods(m, nodes, where, above=None, edges=None, noise=0.01) for m in (given, given.flip(3))]
+        turned[:] = both[1] > both[0]
+        maps[:] = torch.where(turned[:, None, None, None], given.flip(3), given)
+        times.append(int(turned.sum()))
+
+    settings = Settings(6, 5, 0.01, 30, rule="repick", fused=False, candidates=600, input_size=(SIDE, SIDE))
+    fitted = fit_layer(maps, where, None, settings=settings, draws=torch.Generator().manual_seed(0), turn=turn)
+    assert len(times) == 4
+    total = fitted.likelihood.sum(1).numpy()
+    assert (np.diff(total) >= -1e-6 * np.abs(total[:-1])).all()
+    # Which of the two ways round is the straight one nobody can tell.
+    agree = float((turned == mirrored).float().mean())
+    assert max(agree, 1 - agree) >= 0.9
+
+
+def test_what_a_node_explains_is_in_the_units_of_its_filter(drawn):
+    """A node in the middle of a lone active cell explains all of it, however narrow it is."""
+    where = grid(H, W, kind=torch.float64)
+    maps = torch.zeros(1, 1, H, W, dtype=torch.float64)
+    maps[0, 0, 2, 3] = 0.7
+    middle = torch.stack([where.rows[2], where.columns[3]]).expand(1, 2, 2)
+    nodes = em.Nodes(middle.clone(), torch.tensor([[3.0, 40.0]], dtype=torch.float64))
+    found = em.infer(maps, nodes, where, told=None)
+    torch.testing.assert_close(em.explained(found, nodes), torch.full((1, 1, 2), 0.7, dtype=torch.float64))
+    beside = em.Nodes(middle + torch.tensor([0.0, 40.0]), nodes.sigma)
+    less = em.explained(em.infer(maps, beside, where, told=None), beside)
+    assert float(less[0, 0, 1]) == pytest.approx(0.7 * np.exp(-0.5))

@@ -6,7 +6,20 @@ Source: Zhang, Cao, Shi, Wu and Zhu, "Interpreting CNN Knowledge via an Explanat
 
 from interpkit.em.edges import Candidates, agreement, candidates, displacement, pick_edges, representatives
 from interpkit.em.fitting import Above, Fitted, Maps, Settings, fit_layer, likelihoods, located
-from interpkit.em.steps import Found, Grid, Guide, Nodes, Sums, expect, guide, infer, likelihood, maximise, start
+from interpkit.em.steps import (
+    Found,
+    Grid,
+    Guide,
+    Nodes,
+    Sums,
+    expect,
+    explained,
+    guide,
+    infer,
+    likelihood,
+    maximise,
+    start,
+)
 
 __all__ = [
     "Above",
@@ -23,6 +36,7 @@ __all__ = [
     "candidates",
     "displacement",
     "expect",
+    "explained",
     "fit_layer",
     "guide",
     "infer",

@@ -7,8 +7,12 @@ from torch import Tensor
 
 from interpkit.em.steps import Found
 
-# Numbers of a comparison of nodes with candidates at a time.
+# Numbers of a comparison of nodes with their own candidates at a time.
 _BLOCK = 1 << 24
+# Nodes that are compared with all candidates at a time, so that the comparison stays in the cache; and images, at most.
+_NODES, _LOOKED = 256, 200
+# A logarithm of nothing.
+_NOTHING = -200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,37 +77,44 @@ def pick_edges(found: Found, above: Candidates, number: int) -> Tensor:
 
     A candidate's worth is the sum over images of the node's score there times exp(-|d - d'|^2 / 2c), d and d' being
     how far the two lie from their means and c the mean of |d - d'|^2 over candidates and images. Images on which
-    either has no place do not count.
+    either has no place do not count. Of more than 200 images, 200 evenly spaced ones are looked at: who moves with
+    whom is plain by then, and this is the one step that compares every node with every candidate.
     """
     images, filters, nodes, _ = found.place.shape
     score = found.score.reshape(images, -1)
     moved, _ = displacement(found.place.reshape(images, -1, 2), score > 0)
-    edges = [
-        _best(moved[:, part], score[:, part], above, number=number)
-        for part in torch.split(torch.arange(filters * nodes, device=score.device), _nodes_at_once(above))
-    ]
-    return above.index[torch.cat(edges)].reshape(filters, nodes, -1)
-
-
-def _nodes_at_once(above: Candidates) -> int:
-    return max(1, _BLOCK // max(above.seen.numel(), 1))
+    looked = torch.linspace(0, images - 1, min(images, _LOOKED), device=score.device).round().long()
+    moved, score = moved[looked], score[looked]
+    seen = Candidates(above.index, above.moved[looked], above.seen[looked])
+    pairs = zip(torch.split(moved, _NODES, dim=1), torch.split(score, _NODES, dim=1), strict=True)
+    edges = torch.cat([_best(*pair, seen, number=number) for pair in pairs])
+    return above.index[edges].reshape(filters, nodes, -1)
 
 
 def _best(moved: Tensor, score: Tensor, above: Candidates, *, number: int) -> Tensor:
-    """(v, M) positions among the candidates."""
-    both = (score.T[:, :, None] > 0) & above.seen
-    squared = (moved.transpose(0, 1)[:, :, None] - above.moved).square().sum(-1)
-    mean = (squared * both).sum((1, 2)) / both.sum((1, 2)).clamp(min=1)
-    width = (2 * mean).clamp(min=torch.finfo(mean.dtype).eps)
-    worth = (score.T[:, :, None] * both * (-squared / width[:, None, None]).exp()).sum(1)
+    """(v, M) positions among the candidates.
+
+    The logarithm of what an image adds is one matrix product: |d|^2, |d'|^2 and d d' over 2c, and the logarithm of the
+    score, which for nodes and candidates without a place is so low that nothing is added.
+    """
+    steep = 1 / (2 * _usual_distance(moved, score > 0, above)).clamp(min=torch.finfo(moved.dtype).eps)
+    own = score.log().clamp(min=_NOTHING) - steep * moved.square().sum(-1)
+    ones = torch.ones_like(own)
+    left = torch.stack([*(2 * steep[:, None] * moved).unbind(-1), own, -steep * ones, ones], -1)
+    second, absent = above.moved.square().sum(-1), torch.where(above.seen, 0.0, _NOTHING).to(moved.dtype)
+    right = torch.stack([*above.moved.unbind(-1), torch.ones_like(second), second, absent], 1)
+    worth = moved.new_zeros(moved.shape[1], len(above.index))
+    added = torch.empty_like(worth)
+    for one, other in zip(left, right, strict=True):
+        worth += torch.mm(one, other, out=added).exp_()
     return worth.topk(min(number, worth.shape[1]), dim=1).indices
 
 
 def agreement(found: Found, above: Candidates, edges: Tensor) -> Tensor:
     """(D, N, M) how alike nodes move with those they are tied to, 0 to 1.
 
-    The mean over images, weighted by the node's score, of exp(-|d - d'|^2 / 2c), as in `pick_edges`, but with c the
-    mean over the node's own edges. 0 for a node that has no place.
+    The mean over images, weighted by the node's score, of exp(-|d - d'|^2 / 2c) as in `pick_edges`, c being the mean
+    of |d - d'|^2 over all of ``above`` and the images. 0 for a node that has no place.
 
     Parameters
     ----------
@@ -115,19 +126,25 @@ def agreement(found: Found, above: Candidates, edges: Tensor) -> Tensor:
     images, filters, nodes, _ = found.place.shape
     score = found.score.reshape(images, -1)
     moved, _ = displacement(found.place.reshape(images, -1, 2), score > 0)
+    width = (2 * _usual_distance(moved, score > 0, above)).clamp(min=torch.finfo(moved.dtype).eps)
     flat = edges.reshape(filters * nodes, -1)
     parts = torch.split(torch.arange(len(flat), device=score.device), max(1, _BLOCK // max(images * flat.shape[1], 1)))
-    alike = [_alike(moved[:, part], score[:, part], above, flat[part]) for part in parts]
+    alike = [_alike(moved[:, part], score[:, part], above, edges=flat[part], width=width[part]) for part in parts]
     return torch.cat(alike).reshape(edges.shape)
 
 
-def _alike(moved: Tensor, score: Tensor, above: Candidates, edges: Tensor) -> Tensor:
+def _usual_distance(moved: Tensor, seen: Tensor, above: Candidates) -> Tensor:
+    """(V,) mean of |d - d'|^2 over all d' and images on which both have a place, by the squares' expansion."""
+    number, first = above.seen.sum(1).to(moved.dtype), above.moved.sum(1)
+    second = above.moved.square().sum((1, 2))
+    total = number[:, None] * moved.square().sum(-1) - 2 * (moved * first[:, None]).sum(-1) + second[:, None]
+    return (total * seen).sum(0) / (number[:, None] * seen).sum(0).clamp(min=1)
+
+
+def _alike(moved: Tensor, score: Tensor, above: Candidates, *, edges: Tensor, width: Tensor) -> Tensor:
     """(v, M) of some nodes."""
     squared = (moved[:, :, None] - above.moved[:, edges]).square().sum(-1)
-    both = (score[:, :, None] > 0) & above.seen[:, edges]
-    mean = (squared * both).sum((0, 2)) / both.sum((0, 2)).clamp(min=1)
-    width = (2 * mean).clamp(min=torch.finfo(mean.dtype).eps)
-    weight = score[:, :, None] * both
+    weight = score[:, :, None] * above.seen[:, edges]
     total = score.sum(0)[:, None].clamp(min=torch.finfo(score.dtype).tiny)
     return (weight * (-squared / width[:, None]).exp()).sum(0) / total
 

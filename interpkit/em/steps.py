@@ -241,3 +241,13 @@ def infer(maps: Tensor, nodes: Nodes, grid: Grid, *, told: Guide | None) -> Foun
     found = torch.stack([grid.rows[row], grid.columns[column]], -1)
     expected = nodes.place[None] if told is None else nodes.place + told.shift
     return Found(torch.where((score > 0)[..., None], found, expected), score)
+
+
+def explained(found: Found, nodes: Nodes) -> Tensor:
+    """(B, D, N) activation that each node explains at its place: F(x) times its Gaussian there over its own peak.
+
+    The papers' score F(x) P(p_x | node) is a density, which is highest for the narrowest nodes whatever they find.
+    This one, in the units of F, ranks nodes of different deviations, and filters at their arg-max beside them. Where
+    the layer above disagrees it is lower, as the score is.
+    """
+    return found.score * (2 * math.pi * nodes.sigma.square())
