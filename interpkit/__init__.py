@@ -9,18 +9,31 @@ if TYPE_CHECKING:
     from interpkit.entanglement import entangle, entangle_layers
     from interpkit.errors import InterpkitError
     from interpkit.finetuning import finetune
+    from interpkit.graph import fit_graph
+    from interpkit.graph import infer as infer_graph
     from interpkit.labels import LabelSet
     from interpkit.models import Preprocessing, load_model
     from interpkit.parts import score_parts, score_parts_layers
     from interpkit.probe import Probe
     from interpkit.report import build as build_report
-    from interpkit.results import Comparison, Dissection, Entanglement, FineTuning, PartScores, load, load_run, save
+    from interpkit.results import (
+        Comparison,
+        Dissection,
+        Entanglement,
+        ExplanatoryGraph,
+        FineTuning,
+        PartScores,
+        load,
+        load_run,
+        save,
+    )
     from interpkit.studies import before_after
 
 __all__ = [
     "Comparison",
     "Dissection",
     "Entanglement",
+    "ExplanatoryGraph",
     "FineTuning",
     "InterpkitError",
     "LabelSet",
@@ -35,6 +48,8 @@ __all__ = [
     "entangle",
     "entangle_layers",
     "finetune",
+    "fit_graph",
+    "infer_graph",
     "load",
     "load_model",
     "load_run",
@@ -48,6 +63,7 @@ _WHERE = {
     "Comparison": "results",
     "Dissection": "results",
     "Entanglement": "results",
+    "ExplanatoryGraph": "results",
     "FineTuning": "results",
     "PartScores": "results",
     "InterpkitError": "errors",
@@ -62,6 +78,8 @@ _WHERE = {
     "entangle": "entanglement",
     "entangle_layers": "entanglement",
     "finetune": "finetuning",
+    "fit_graph": "graph",
+    "infer_graph": "graph:infer",
     "load": "results",
     "load_model": "models",
     "load_run": "results",

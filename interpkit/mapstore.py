@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, Protocol, Self
+from typing import IO, Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -138,11 +138,16 @@ def choose(cache: Cache, size: int, *, scratch: Path) -> tuple[Literal["ram", "d
 
 @contextmanager
 def kept_arrays(
-    shapes: Sequence[tuple[int, ...]], *, cache: Cache = "auto", scratch: str | Path | None = None
-) -> Iterator[tuple[list[Floats], str]]:
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    cache: Cache = "auto",
+    scratch: str | Path | None = None,
+    kind: type[np.generic] = np.float32,
+) -> Iterator[tuple[list[npt.NDArray[Any]], str]]:
     """Arrays of these shapes, empty, for maps that are wanted unit by unit, and where they are, in one phrase.
 
-    In memory, or in files that are gone afterwards, chosen as by `choose`; at least a file is needed.
+    In memory, or in files that are gone afterwards, chosen as by `choose`; at least a file is needed. They hold numbers
+    of ``kind``.
 
     Raises
     ------
@@ -151,26 +156,39 @@ def kept_arrays(
     ResultError
         If the disk is full.
     """
+    folder = scratch_folder(scratch)
+    size = np.dtype(kind).itemsize * sum(math.prod(shape) for shape in shapes)
+    place, why = choose(cache, size, scratch=folder)
+    if place == "none":
+        raise InterpkitError(f"these maps have to be kept: {why}; use --cache disk, with --scratch on a larger disk")
+    if place == "ram":
+        yield [np.empty(shape, kind) for shape in shapes], f"{place} ({why})"
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as inside:
+        files = [Path(inside) / str(number) for number in range(len(shapes))]
+        yield [_on_disk(file, shape, kind) for file, shape in zip(files, shapes, strict=True)], f"{place} ({why})"
+
+
+def scratch_folder(scratch: str | Path | None) -> Path:
+    """The folder for files that are gone afterwards; the system's own where none is named.
+
+    Raises
+    ------
+    InterpkitError
+        If it does not exist.
+    """
     folder = Path(scratch) if scratch is not None else Path(tempfile.gettempdir())
     if not folder.is_dir():
         raise InterpkitError(f"the scratch folder {folder} does not exist")
-    kind, why = choose(cache, 4 * sum(math.prod(shape) for shape in shapes), scratch=folder)
-    if kind == "none":
-        raise InterpkitError(f"these maps have to be kept: {why}; use --cache disk, with --scratch on a larger disk")
-    if kind == "ram":
-        yield [np.empty(shape, np.float32) for shape in shapes], f"{kind} ({why})"
-        return
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        files = [Path(place) / str(number) for number in range(len(shapes))]
-        yield [_on_disk(file, shape) for file, shape in zip(files, shapes, strict=True)], f"{kind} ({why})"
+    return folder
 
 
-def _on_disk(file: Path, shape: tuple[int, ...]) -> Floats:
+def _on_disk(file: Path, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
     """An array in a new file, whose room is taken at once: writing into a map that a full disk cannot hold is fatal."""
     with file.open("wb") as stream:
         try:
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, 4 * math.prod(shape))
+                os.posix_fallocate(stream.fileno(), 0, np.dtype(kind).itemsize * math.prod(shape))
         except OSError as error:
             if error.errno in FULL:
                 free = shutil.disk_usage(file.parent).free / 1e6
@@ -180,7 +198,7 @@ def _on_disk(file: Path, shape: tuple[int, ...]) -> Floats:
                 ) from error
             if error.errno not in UNABLE:
                 raise
-    return np.memmap(file, np.float32, "r+", shape=shape)
+    return np.memmap(file, kind, "r+", shape=shape)
 
 
 def store_size(shapes: Sequence[tuple[int, int, int]], images: int) -> int:

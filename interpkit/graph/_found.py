@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,11 @@ class Patterns:
         Its name.
     training, held_out
         On the images that were fitted and on the others; the latter may be none.
+    representative
+        (V,) the node that stands for each, as in `GraphLayer`; None where nobody looked for nodes that coincide.
     """
 
     layer: str
     training: Found
     held_out: Found
+    representative: Ints | None = None

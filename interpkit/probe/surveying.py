@@ -123,9 +123,9 @@ def _choose(seen: Trace) -> Firing | None:
     maps = [
         (index, firing)
         for index, firing in enumerate(seen.firings)
-        if seen.calls[firing.name] == 1 and _gives_maps(firing, seen) and not _adds_nothing(firing, seen)
+        if seen.calls[firing.name] == 1 and gives_maps(firing, seen) and not adds_nothing(firing, seen)
     ]
-    end = _classifier(seen)
+    end = classifier_from(seen)
     wide = [(index, firing) for index, firing in maps if _cells(firing) > 1]
     for candidates in ([pair for pair in wide if pair[0] < end], wide, maps):
         # The last to finish among modules that give the same map is the outermost.
@@ -134,7 +134,7 @@ def _choose(seen: Trace) -> Firing | None:
     return None
 
 
-def _classifier(seen: Trace) -> int:
+def classifier_from(seen: Trace) -> int:
     """Index of the firing that turns features into the network's outputs; the number of firings where none does.
 
     It is the last convolution or linear layer, if no normalisation follows it and the network's output is no map.
@@ -152,7 +152,8 @@ def _classifier(seen: Trace) -> int:
     return index if any(parameter.dim() >= 2 for parameter in own) else len(seen.firings)
 
 
-def _gives_maps(firing: Firing, seen: Trace) -> bool:
+def gives_maps(firing: Firing, seen: Trace) -> bool:
+    """Whether what goes by the module's name is (N, U, h, w)."""
     main = firing.main
     return main is not None and main.dim() == 4 and why_not_nchw(main.shape, seen.size) is None
 
@@ -162,7 +163,7 @@ def _cells(firing: Firing) -> int:
     return 0 if main is None else main.shape[-2] * main.shape[-1]
 
 
-def _adds_nothing(firing: Firing, seen: Trace) -> bool:
+def adds_nothing(firing: Firing, seen: Trace) -> bool:
     """Whether a map is another one's: of a pooling, a dropout, or of a module that ends in a pooling."""
     kind = module_type(seen.model.get_submodule(firing.name)).lower()
     if "drop" in kind or "identity" in kind or _pools(firing, seen):

@@ -38,9 +38,10 @@ class GraphLayer(Stored):
         (V, M) nodes of the layer above, in its own numbering, best first; M = 0 for the topmost layer.
     agreement
         (V, M) how alike the two move, 0..1: mean over the training images, weighted by the node's score, of
-        exp(-|d - d'|^2 / 2c).
+        ``exp(-|d - d'|^2 / 2c)``.
     score
-        (V,) mean over the training images of what the node explains at its best cell.
+        (V,) mean over the training images of the activation that the node explains at its best cell, in units of the
+        filter's scale: F(x) times the node's Gaussian over its peak.
     representative
         (V,) the node of the same filter, itself or one of higher score, with which it coincides on most images.
     idle
@@ -139,8 +140,10 @@ class GraphEvaluation:
     table
         ``layer``, ``positions``, ``images`` (``training`` or ``held out``), ``top`` (how many of the highest scores),
         ``nodes`` (how many there were), ``landmark`` (a name, or ``all``: the mean), ``instability`` (share of the
-        diagonal), ``pck`` (share of images on which the best node, chosen on the training images, is near),
-        ``pure`` (share of nodes of purity at least 0.8).
+        diagonal), ``explained`` (share of the landmark's variance that a node's place explains: 0 for one that never
+        moves, whose instability may be low all the same), ``pck`` (share of images on which the best node, chosen on
+        the training images, is near), ``purity`` (mean purity of the nodes; by landmark of those whose commonest it
+        is), ``pure`` (share of nodes of purity at least 0.8).
     localisation
         ``landmark``, ``shots``, ``positions`` (``graph``, ``raw``, ``mean place``: where the shots' landmarks lie on
         average, ``centre``), ``error`` (mean distance on the held-out images as a share of the diagonal), ``spread``
@@ -187,7 +190,7 @@ def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
 
 
 def _table(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    numbers = ("instability", "pck", "pure", "error", "spread", "within")
+    numbers = ("instability", "explained", "pck", "purity", "pure", "error", "spread", "within")
     return pd.DataFrame(
         {name: np.array(values, np.float64) if name in numbers else values for name, values in columns.items()}
     )
