@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from interpkit.cli import _data, _dissect, _entangle, _finetune, _layers, _parts, _report
+from interpkit.cli import _data, _dissect, _entangle, _finetune, _graph, _layers, _parts, _report
 from interpkit.cli._screen import remark
 from interpkit.errors import InterpkitError
 
@@ -23,6 +23,7 @@ app.command("layers")(_layers.layers)
 app.command("dissect")(_dissect.dissect)
 app.command("entangle")(_entangle.entangle)
 app.command("parts")(_parts.parts)
+app.command("graph")(_graph.graph)
 app.command("finetune")(_finetune.finetune)
 app.command("report")(_report.report)
 app.command("open")(_report.open_run)

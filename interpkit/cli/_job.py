@@ -26,12 +26,15 @@ class Verb:
         Computes a result for each layer of a probe.
     options
         Its keyword arguments that the command line has too, with the same names and defaults.
+    together
+        Whether it computes one result of all layers instead.
     """
 
     name: str
     module: str
     function: str
     options: tuple[str, ...]
+    together: bool = False
 
 
 _COMMON = ("skip_bad", "split", "limit", "device", "batch_size", "memory_format", "threads", "seed")
@@ -53,7 +56,18 @@ PARTS = Verb(
     "score_parts_layers",
     ("align", "top", "radius", "cache", "scratch", *_COMMON),
 )
-VERBS = (DISSECT, ENTANGLE, PARTS)
+GRAPH = Verb(
+    "graph",
+    "interpkit.graph",
+    "fit_graph",
+    (
+        *("class_name", "train", "nodes", "edges", "noise", "iterations", "rule", "sigma", "candidates", "filters"),
+        *("align", "flips", "precision", "cache", "scratch", "controls", "shots", "decoder", "decoder_epochs"),
+        *_COMMON,
+    ),
+    together=True,
+)
+VERBS = (DISSECT, ENTANGLE, PARTS, GRAPH)
 
 
 @dataclass(frozen=True)
@@ -93,18 +107,22 @@ def chosen(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "batch_size": options.batch(values["batch_size"])}
 
 
-def carry_out(verb: Verb, asked: Asked, output: Output) -> None:
-    """Do what was asked and show it: ten lines a layer, or the summary as JSON, and where the page is."""
+def carry_out(verb: Verb, asked: Asked, output: Output) -> list[Any]:
+    """Do what was asked and show it: ten lines a result, or the summary as JSON, and where the page is.
+
+    Gives the results, of a verb without one for each layer a single one.
+    """
     job = Job(verb, asked, quiet=output.quiet)
     folder = output.out or job.default_folder()
     results = job.results(folder, overwrite=output.overwrite)
     page = runs.build_page(folder, single_file=output.single_file) if output.report else None
     if output.as_document:
         as_json({"run": str(folder), "report": str(page) if page else None, "layers": [r.summary() for r in results]})
-        return
+        return results
     for result in results:
         show(result)
     line(str(page or folder))
+    return results
 
 
 class Job:
@@ -119,15 +137,19 @@ class Job:
         loaded = load_model(asked.model, **asked.loading)
         say_input(loaded, quiet=quiet)
         self._labels = LabelSet.open(asked.labels)
-        self._probe = Probe(loaded, asked.layers, device=asked.chosen["device"] or "auto")
-        runs.check_folders(self._probe.layers)
+        layers = _of_stages(loaded) if verb.together and asked.layers is None else asked.layers
+        self._probe = Probe(loaded, layers, device=asked.chosen["device"] or "auto")
+        if not verb.together:
+            runs.check_folders(self._probe.layers)
         if asked.layers is None:
-            remark(f"no layer named: the default is {self._probe.layers[0]}; see `interpkit layers`", quiet=quiet)
+            names = ", ".join(self._probe.layers)
+            remark(f"no layer named: the default is {names}; see `interpkit layers`", quiet=quiet)
 
     def default_folder(self) -> Path:
-        """``reports/<model>-<labels>[-<layer> if one]``."""
+        """``reports/<model>-<labels>[-<layer> if one][-<class> of a verb that looks at one]``."""
         names = [self._probe.loaded.name, self._labels.name]
         names += self._probe.layers if len(self._probe.layers) == 1 else []
+        names += filter(None, [self._chosen.get("class_name")])
         return runs.REPORTS / runs.safe("-".join(names))
 
     def results(self, folder: Path, *, overwrite: bool) -> list[Any]:
@@ -135,13 +157,22 @@ class Job:
         module = import_module(self._verb.module)
         planned = module.planned_fingerprint(self._probe, self._labels, self._chosen)
         probe, labels = self._probe, self._labels
-        asked = runs.Planned(self._verb.name, probe.layers, probe.loaded.sha, labels.sha, planned)
+        # A result of all layers is known by its fingerprint alone.
+        layers = () if self._verb.together else probe.layers
+        asked = runs.Planned(self._verb.name, layers, probe.loaded.sha, labels.sha, planned)
         done = runs.already_done(folder, asked, overwrite=overwrite)
         if done:
             remark(f"already done: {folder} holds this run", quiet=self._quiet)
             return done
         compute = getattr(module, self._verb.function)
         with runs.folder_made(folder), progress_shown(quiet=self._quiet) as progress:
-            results = compute(self._probe, self._labels, progress=progress, **self._chosen)
-            runs.store(list(results.values()), folder)
-        return list(results.values())
+            found = compute(self._probe, self._labels, progress=progress, **self._chosen)
+            results = [found] if self._verb.together else list(found.values())
+            runs.store(results, folder)
+        return results
+
+
+def _of_stages(loaded: Any) -> list[str]:  # noqa: ANN401 - a LoadedModel, whose type needs torch
+    from interpkit.probe import stage_layers
+
+    return list(stage_layers(loaded))

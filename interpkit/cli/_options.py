@@ -102,6 +102,27 @@ def loading(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def whole_numbers(text: str | None) -> list[int] | None:
+    """The numbers of ``20,20,40``.
+
+    Raises
+    ------
+    typer.BadParameter
+        If they are not whole numbers.
+
+    Examples
+    --------
+    >>> whole_numbers("20, 40")
+    [20, 40]
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 20,20,40") from error
+
+
 def batch(text: str) -> int | str:
     """``auto`` or a number.
 

@@ -8,7 +8,8 @@ from interpkit.cli._screen import aligned, line
 
 def show(result: Any, *, best: int = 5) -> None:  # noqa: ANN401 - a result, whose type needs pandas
     """Print a result of any kind."""
-    line(f"{result.provenance.model} {result.layer} on {result.provenance.labels}: {result.images:,} images")
+    count = result.images if isinstance(result.images, int) else len(result.images)
+    line(f"{result.provenance.model} {result.layer} on {result.provenance.labels}: {count:,} images")
     _WORDS[result.provenance.verb](result, best)
     if result.skipped:
         images = "image" if len(result.skipped) == 1 else "images"
@@ -128,6 +129,52 @@ def _comparison(result: Any, best: int) -> None:  # noqa: ANN401
         line(f"  {warning}")
 
 
+def _graph(result: Any, best: int) -> None:  # noqa: ANN401
+    of = f" of class {result.class_name}" if result.class_name else ""
+    apart = f"{len(result.held_out):,} images held out"
+    line(f"  {result.nodes:,} part patterns in {len(result.layers):,} layers{of}; {apart}")
+    found = result.evaluation
+    if found is not None:
+        judged = "held-out" if result.held_out else "training"
+        line(f"  location instability of the 100 strongest on {judged} images, share of the diagonal, low is steady:")
+    _rows(_instabilities(result))
+    if found is not None and len(found.localisation):
+        line("  landmarks localised from so many annotated images, error on held-out ones, share of the diagonal:")
+        _rows(_localised(found.localisation))
+    for warning in result.warnings:
+        line(f"  {warning}")
+    top, landmarks = result.layers[-1], (() if found is None else found.landmarks)
+    rows: list[tuple[str, ...]] = [
+        ("strongest", "row", "column", "sigma", *(("landmark", "purity") if landmarks else ()))
+    ]
+    for v in top.best(best).tolist():
+        row, column = top.mean[v]
+        name = landmarks[top.part[v]] if top.part[v] >= 0 else "none"
+        known = (name, _number(top.purity[v])) if landmarks else ()
+        rows.append((f"{top.layer}/{v}", f"{row:.0f}", f"{column:.0f}", f"{top.sigma[v]:.1f}", *known))
+    _rows(rows)
+
+
+def _instabilities(result: Any) -> list[tuple[str, ...]]:  # noqa: ANN401
+    """A row a layer from the top: its nodes, and how steady they are beside the controls that were made."""
+    layers = result.summary()["layers"][::-1]
+    controls = ("graph", "no edges", "shuffled", "raw", "centre")
+    known = [name for name in controls if any(one.get("instability", {}).get(name) is not None for one in layers)]
+    rows: list[tuple[str, ...]] = [("layer", "filters", "nodes", "idle", *known)]
+    for one in layers:
+        counts = (f"{one['filters']:,}", f"{one['nodes']:,}", f"{one['idle']:,}")
+        steady = one.get("instability", {})
+        rows.append((one["layer"], *counts, *(_number(steady.get(name)) for name in known)))
+    return rows
+
+
+def _localised(table: Any) -> list[tuple[str, ...]]:  # noqa: ANN401
+    """A row for each number of shots, mean over the landmarks."""
+    means = table.groupby(["shots", "positions"], sort=False)["error"].mean().unstack("positions", sort=False)
+    rows = [(str(count), *map(_number, row)) for count, row in zip(means.index, means.to_numpy(), strict=True)]
+    return [("shots", *means.columns), *rows]
+
+
 def _verdict(measure: Any) -> str:  # noqa: ANN401
     said = str(measure.said_verdict())
     return f"{said}, short of chance" if said and measure.beyond[1] is False else said
@@ -146,6 +193,7 @@ _WORDS: Mapping[str, Callable[[Any, int], None]] = {
     "dissect": _dissection,
     "entangle": _entanglement,
     "parts": _parts,
+    "graph": _graph,
     "finetune": _finetuning,
     "compare": _comparison,
 }

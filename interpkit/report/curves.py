@@ -1,4 +1,4 @@
-"""Curves by epoch: what a chart of them needs, each line with its name at its end."""
+"""Curves by epoch, or by any other count: what a chart of them needs, each line with its name at its end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +67,8 @@ class Panel:
         (start, width, words) of epochs that were trained otherwise.
     told
         (start, width, words) of each epoch, shown under the pointer.
+    by
+        What is counted across.
     """
 
     title: str
@@ -76,6 +78,7 @@ class Panel:
     levels: tuple[tuple[float, str], ...]
     shaded: tuple[tuple[float, float, str], ...]
     told: tuple[tuple[float, float, str], ...]
+    by: str = "epoch"
 
     @property
     def epochs(self) -> list[tuple[float, int]]:
@@ -86,7 +89,7 @@ class Panel:
     def words(self) -> str:
         """The chart for those who do not see it."""
         ends = ", ".join(f"{line.name} {number(line.end)}" for line in self.lines)
-        return f"{self.title} by epoch; at the end: {ends}"
+        return f"{self.title} by {self.by}; at the end: {ends}"
 
 
 def column(history: Mapping[str, Sequence[Any]], name: str) -> Floats:
@@ -106,20 +109,23 @@ def draw_panel(
     title: str,
     series: Sequence[Series],
     *,
-    history: Mapping[str, Sequence[Any]],
+    history: Mapping[str, Sequence[Any]] | None = None,
     levels: Sequence[tuple[float, str]] = (),
     zero: bool = True,
+    by: str = "epoch",
 ) -> Panel | None:
     """The series in one chart; None where they hold nothing.
 
     Parameters
     ----------
     history
-        Whose epochs are shaded where their path is not the ordinary one.
+        Whose epochs are shaded where their path is not the ordinary one; None where nothing was trained.
     levels
         (value, words) of chance levels.
     zero
         The upward axis begins at 0 where no value lies below.
+    by
+        What the series call epochs.
     """
     known = [one for one in series if np.isfinite(one.values).any()]
     if not known:
@@ -135,8 +141,9 @@ def draw_panel(
         up=up,
         lines=tuple(_apart(lines)),
         levels=tuple((round(100 - up.at(value), 3), f"{words} {number(value)}") for value, words in levels),
-        shaded=tuple(_shaded(history, across)),
-        told=tuple(_told(known, across)),
+        shaded=tuple(_shaded(history or {"epoch": ()}, across)),
+        told=tuple(_told(known, across, by=by)),
+        by=by,
     )
 
 
@@ -181,7 +188,7 @@ def _shaded(history: Mapping[str, Sequence[Any]], across: Axis) -> list[tuple[fl
     return [(*_stretch(across, epoch), path) for epoch, path in zip(epochs, paths, strict=False) if path != ORDINARY]
 
 
-def _told(series: Sequence[Series], across: Axis) -> list[tuple[float, float, str]]:
+def _told(series: Sequence[Series], across: Axis, *, by: str) -> list[tuple[float, float, str]]:
     epochs = sorted({epoch for one in series for epoch in one.epochs.tolist()})
     found = []
     for epoch in epochs:
@@ -191,7 +198,8 @@ def _told(series: Sequence[Series], across: Axis) -> list[tuple[float, float, st
             for value in one.values[one.epochs == epoch]
             if np.isfinite(value)
         ]
-        when = f"epoch {epoch:.0f}" if epoch else "before training"
+        start = "before training" if by == "epoch" else f"before the first {by}"
+        when = f"{by} {epoch:.0f}" if epoch else start
         found.append((*_stretch(across, epoch), f"{when}: {', '.join(parts)}"))
     return found
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interpkit.results import Comparison, Dissection, Entanglement, FineTuning, PartScores
+from interpkit.results import Comparison, Dissection, Entanglement, ExplanatoryGraph, FineTuning, PartScores
 
 # What a section needs that speaks of whatever there is.
-ANY = Comparison | FineTuning | Dissection | Entanglement | PartScores
+ANY = Comparison | FineTuning | Dissection | Entanglement | PartScores | ExplanatoryGraph
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ KINDS = (
     Kind("dissect", Dissection, "Concepts"),
     Kind("entangle", Entanglement, "Classes"),
     Kind("parts", PartScores, "Parts"),
+    Kind("graph", ExplanatoryGraph, "Part patterns"),
 )
 
 
@@ -68,4 +69,12 @@ def question(results: Sequence[Any], whose: str) -> str:
         they = "they"
     if "parts" in verbs:
         parts.append(f"where {they} fire")
+        they = "they"
+    if "graph" in verbs:
+        of = next((f" of {name}" for _, found in groups for name in _classes(found) if name), "")
+        parts.append(f"which parts{of} {they} stand for")
     return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts) or f"what {whose} are"
+
+
+def _classes(results: Sequence[Any]) -> list[str]:
+    return [result.class_name for result in results if isinstance(result, ExplanatoryGraph)]

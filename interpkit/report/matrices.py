@@ -169,3 +169,28 @@ def _png(shades: npt.NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=shades.size < CELLS * CELLS)
     return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
+
+
+def overlay(shades: npt.NDArray[np.uint8]) -> str:
+    """Shares of 255 in the colours of the scale, to be laid over an image: the less there is, the clearer it is.
+
+    Parameters
+    ----------
+    shades
+        (h, w).
+
+    Returns
+    -------
+    str
+        A data URI.
+    """
+    image = Image.fromarray(shades, "P")
+    image.putpalette(scale().tobytes())
+    stream = io.BytesIO()
+    clear = bytes((_VEIL * np.linspace(0, 1, 256) ** 0.7).round().astype(np.uint8))
+    image.save(stream, "PNG", optimize=True, transparency=clear)
+    return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
+
+
+# How opaque the most of a scale is over an image, of 255.
+_VEIL = 200

@@ -16,7 +16,7 @@ from interpkit.running.stopwatch import Stopwatch
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "opencv-python-headless", "scikit-learn")
 # Options of the command line that are called otherwise than the argument they stand for.
-FLAGS = {"analyses": "with"}
+FLAGS = {"analyses": "with", "class_name": "class"}
 
 
 def planned_fingerprint(verb: str, probe: Probe, labels: LabelSet, *, deciding: Mapping[str, Any]) -> str:

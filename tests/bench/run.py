@@ -24,6 +24,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from entanglement import bench_information
+from graphs import bench_graphs
 from loss_steps import bench_losses
 from parts import bench_templates
 
@@ -312,7 +313,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1004)
-    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates,losses")
+    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates,losses,graphs")
     arguments = parser.parse_args()
     benches = {
         "dissect": lambda folder: bench_dissect(folder, pairs=arguments.pairs, images=arguments.images),
@@ -323,6 +324,7 @@ def main() -> None:
         "information": bench_information,
         "templates": lambda _folder: bench_templates(),
         "losses": lambda _folder: bench_losses(),
+        "graphs": lambda _folder: bench_graphs(),
     }
     good = True
     for name in arguments.only.split(","):

@@ -14,7 +14,7 @@ def render(results: Sequence[Any], page: Page) -> Markup:
     groups = [
         (kind, [(page.place(result.layer), result.summary()) for result in found], found[0])
         for kind, found in by_kind(results)
-        if len(found) > 1 and kind.verb != "compare"
+        if len(found) > 1 and kind.verb not in ("compare", "graph")
     ]
     several = len(by_kind(results)) > 1
     return page.render("layers.html", {"groups": groups, "several": several}) if groups else Markup()

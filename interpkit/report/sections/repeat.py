@@ -29,6 +29,10 @@ FILES = {
     "information.csv": "what every unit knows about every class, in nats",
     "scores.npz": "every score and count, as NumPy arrays",
     "result.json": "how the run was made, in full",
+    "nodes.csv": "every node with its place, its filter and its measures; nodes and filters are numbered from 0",
+    "edges.csv": "every edge with how alike its ends move, best of a node first",
+    "likelihood.csv": "the log-likelihood of each layer by iteration",
+    "shown.json": "which nodes and images are shown here",
     "outlines.json": "where each unit fires on its top images, as SVG paths",
     "gallery.json": "where the units shown here fire, as SVG paths",
     "masked.json": "the same after their masks",
@@ -66,7 +70,7 @@ def _cited(results: Sequence[Any]) -> list[str]:
     losses += [result.loss for result in results if isinstance(result, FineTuning)]
     losses += [loss for result in results for _, *both in getattr(result, "differs", ()) for loss in both]
     found += [METHODS[loss] for loss in losses if loss in METHODS]
-    return [verb for verb in ("dissect", "entangle", "parts") if verb in found]
+    return [verb for verb in ("dissect", "entangle", "parts", "graph") if verb in found]
 
 
 def _files(results: Sequence[Any], page: Page) -> list[Path]:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from interpkit.report.kinds import ANY, by_kind
 from interpkit.report.page import Page, Section
-from interpkit.results import Comparison, FineTuning
+from interpkit.results import Comparison, ExplanatoryGraph, FineTuning
 
 # Said in the settings; no reader needs it first.
 QUIET = ("maps kept", "features below")
@@ -31,8 +31,8 @@ def render(results: Sequence[Any], page: Page) -> Markup:
 
 def _unlike(results: Sequence[Any]) -> list[str]:
     """What keeps results that share a page from being compared."""
-    # A training has images of its own, a comparison says of each group of measures what it rests on.
-    looked = [result for result in results if not isinstance(result, Comparison | FineTuning)]
+    # A training and a graph have images of their own, a comparison says of each group of measures what it rests on.
+    looked = [result for result in results if not isinstance(result, Comparison | ExplanatoryGraph | FineTuning)]
     inputs = {repr(sorted(result.provenance.preprocessing.items())) for result in looked}
     found = []
     for labels in dict.fromkeys(result.provenance.labels_sha for result in looked):

@@ -174,6 +174,44 @@
     cells.addEventListener("pointerleave", () => { tip.hidden = true; });
   });
 
+  // A graph: the node that is pointed at or stepped to, with its edges, and its card beside it.
+  all(".knots").forEach((figure) => {
+    const peek = figure.querySelector(".peek");
+    const knots = all(".knot", figure);
+    const ends = (tie) => tie.dataset.ends.split(" ");
+    const clear = () => {
+      figure.classList.remove("lit");
+      all(".on,.near", figure).forEach((one) => one.classList.remove("on", "near"));
+      peek.hidden = true;
+    };
+    const show = (knot) => {
+      clear();
+      const key = knot.dataset.knot;
+      const ties = all(".tie", figure).filter((tie) => ends(tie).includes(key));
+      const tied = new Set(ties.flatMap(ends));
+      figure.classList.add("lit");
+      ties.forEach((tie) => tie.classList.add("on"));
+      knots.forEach((one) => one.classList.toggle("near", tied.has(one.dataset.knot)));
+      knots.forEach((one) => one.classList.toggle("on", one.dataset.knot === key));
+      const card = document.getElementById(knot.getAttribute("href").slice(1)).cloneNode(true);
+      card.removeAttribute("id");
+      peek.replaceChildren(card);
+      peek.hidden = false;
+      const box = knot.querySelector(".back").getBoundingClientRect();
+      const below = box.bottom + 8 + peek.offsetHeight < innerHeight;
+      peek.style.left = `${Math.max(Math.min(box.left, innerWidth - peek.offsetWidth - 8), 8)}px`;
+      peek.style.top = `${below ? box.bottom + 8 : Math.max(box.top - peek.offsetHeight - 8, 8)}px`;
+    };
+    knots.forEach((knot) => {
+      knot.addEventListener("pointerenter", () => show(knot));
+      knot.addEventListener("focus", () => show(knot));
+      knot.addEventListener("pointerleave", clear);
+      knot.addEventListener("blur", clear);
+    });
+    figure.addEventListener("keydown", ({ key }) => { if (key === "Escape") clear(); });
+    figure.querySelector(".script").hidden = false;
+  });
+
   // Further crops wait in templates: half of the page's elements would otherwise be kept for nobody.
   addEventListener("toggle", ({ target }) => {
     const waiting = target.open && target.querySelector("template");
