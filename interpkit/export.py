@@ -167,7 +167,8 @@ def check_path(path: str | Path) -> None:
     if path.suffix not in ENDINGS:
         close = nearest(path.suffix, ENDINGS, count=1)
         hint = f"; nearest: {path.with_suffix(close[0])}" if close else ""
-        raise ResultError(f"{path}: a graph is written as {' or '.join(ENDINGS)}, not {path.suffix or 'neither'}{hint}")
+        other = f"not {path.suffix}{hint}" if path.suffix else "and this has no ending"
+        raise ResultError(f"{path}: a graph is written as {' or '.join(ENDINGS)}, {other}")
     if path.is_dir():
         raise ResultError(f"{path} is a folder; name a file to write the graph to")
     if not path.parent.is_dir():

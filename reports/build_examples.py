@@ -1,7 +1,7 @@
 """Build the committed example reports again: ``python reports/build_examples.py``.
 
 Small on purpose: one middle layer of the embedded default network, on images of the embedded label set; and the same
-network before and after fine-tuning on that set's classes, without the weights.
+network before and after fine-tuning on that set's classes, without the weights; and its part patterns on one class.
 """
 
 import shutil
@@ -20,9 +20,13 @@ RUNS = {
         *("finetune", "lite:efficientnet-lite0", "--labels", "broden-mini", "--loss", "icnn", "--before-after"),
         *("--threads", "2"),
     ],
+    "efficientnet-lite0-broden-mini-cat": [
+        *("graph", "lite:efficientnet-lite0", "--labels", "broden-mini", "--class", "cat"),
+        *("--threads", "2", "--batch-size", "4", "--memory-format", "channels_last"),
+    ],
 }
-# What a reader of the pages has no use for.
-LEFT_OUT = "weights.safetensors"
+# What a reader of the pages has no use for; edges are in scores.npz too.
+LEFT_OUT = ("weights.safetensors", "edges.csv")
 
 
 def main() -> None:
@@ -33,8 +37,8 @@ def main() -> None:
         # From the checkout, so that what is kept names no place on this machine.
         out = str(folder.relative_to(CHECKOUT))
         subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", out], check=True, cwd=CHECKOUT)
-        for weights in folder.rglob(LEFT_OUT):
-            weights.unlink()
+        for file in [file for name in LEFT_OUT for file in folder.rglob(name)]:
+            file.unlink()
         print(f"{folder}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.1f} MB")
 
 

@@ -186,6 +186,15 @@ def test_it_is_exported_for_other_programs(run: Run, stock: Path) -> None:
     assert set(node_link.edges) == set(made.edges) == set(read.edges)
 
 
+def test_a_class_of_a_long_name_has_a_folder(run: Run, tmp_path: Path) -> None:
+    name = "r" * 300
+    listed_set(tmp_path / "set", images=12, classes=[name] * 12)
+    status, out, err = run(*NETWORK, *LAYERS, "--labels", "set", "--class", name, *SHORT, *FED, "--no-controls")
+    assert status == 0, err
+    assert Path(out.splitlines()[-1]).is_file()
+    assert "cannot look into" in refused(run, *NETWORK, *LAYERS, "--labels", "set", *SHORT, *FED, "--out", name)
+
+
 def test_a_page_for_graphs_beside_other_results(run: Run, stock: Path) -> None:
     common = ["--labels", stock / "marks", *FED, "--out", "r"]
     status, _, err = run("parts", *NETWORK[1:], "--layer", "act#2", *common, "--no-report")
@@ -218,6 +227,7 @@ WRONG = {
     "seed": ({"--class": "red", "--seed": "-1"}, "seed must be at least 0"),
     "option": ({"--class": "red", "--radius": "2"}, "--radius"),
     "export": ({"--class": "red", "--export": "graph.graphlm"}, "nearest: graph.graphml"),
+    "export ending": ({"--class": "red", "--export": "graph"}, "written as .graphml or .json, and this has no ending"),
     "export folder": ({"--class": "red", "--export": "nowhere/graph.json"}, "there is no folder nowhere"),
     "not finite": ({"--class": "red", "MODEL": "broken"}, "not finite"),
 }

@@ -135,7 +135,7 @@ def test_a_large_graph_stays_small_on_disk(tmp_path: Path, graph: ExplanatoryGra
     [
         ("graph.graphmk", "written as .graphml or .json, not .graphmk; nearest: "),
         ("graph.png", "written as .graphml or .json, not .png"),
-        ("graph", "not neither"),
+        ("graph", "and this has no ending"),
         ("folder.json", "is a folder"),
         ("nowhere/graph.json", "there is no folder"),
     ],

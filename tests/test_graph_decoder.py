@@ -16,6 +16,7 @@ from small_networks import probe, small_network
 
 from interpkit.errors import InterpkitError, ModelError, ResultError, UnknownNameError
 from interpkit.feeding import Feeding, read_image, stack
+from interpkit.graph import _synthesis
 from interpkit.graph._decoder import Network, Source, check_decoder, decoder_layer, rectified, train_decoder, trained
 from interpkit.graph._found import Patterns
 from interpkit.graph._shown import draw
@@ -254,6 +255,11 @@ def test_a_folder_of_other_images_or_another_seed_is_refused(labels: LabelSet, s
         train_decoder(probe(["early"]), labels, straight, epochs=3, seed=1, **FED)
 
 
+def test_other_images_of_the_same_names_are_refused(straight: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"trained otherwise: images_sha: .* there, .* asked for; choose"):
+        train_decoder(probe(["early"]), blob_set(tmp_path, seed=1), straight, epochs=3, **FED)
+
+
 def test_a_folder_of_something_else_is_left_alone(labels: LabelSet, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ResultError, match="holds no decoder, so it is left alone"):
@@ -383,6 +389,45 @@ def test_what_is_kept_is_as_strong_as_what_was_there() -> None:
         np.testing.assert_allclose(np.ptp(raised[image][on] / kept[image][on]), 0, atol=1e-5)
         assert not raised[image][~on].any()
     assert not raised[2].any()
+
+
+@pytest.mark.parametrize("held_out", [0, 5])
+def test_images_that_were_turned_are_made_from_what_was_seen(held_out: int, tmp_path: Path) -> None:
+    labels = map_set(tmp_path / "set", images=12)
+    low = layer("early", units=6, map_size=(16, 16))
+    seen = patterns(low, 7, held_out)
+    training, others = list(range(2, 9)), [0, 1, 9, 10, 11][:held_out]
+    given: list[np.ndarray] = []
+    turned = np.ones(7, bool), np.ones(held_out, bool)
+    with pytest.MonkeyPatch.context() as patch:
+        plain = _synthesis.held
+        patch.setattr(_synthesis, "held", lambda one, found: given.append(found.place) or plain(one, found))
+        features = []
+        looked = _synthesis.as_strong
+        patch.setattr(
+            _synthesis, "as_strong", lambda kept, whole, **named: features.append(whole) or looked(kept, whole, **named)
+        )
+        for which in (None, turned):
+            draw(
+                [low, layer("norm")],
+                [seen, patterns(layer("norm"), 7, held_out)],
+                labels,
+                training=training,
+                held_out=others,
+                probe=probe(),
+                feeding=FEEDING,
+                turned=which,
+                decoding=Decoding(tmp_path / "decoder", epochs=1, layer="early"),
+            )
+    straight, mirrored = given
+    np.testing.assert_allclose(mirrored[..., 1], SIZE - 1 - straight[..., 1])
+    np.testing.assert_array_equal(mirrored[..., 0], straight[..., 0])
+    rows = (others or training)[:1]
+    look = probe(["early"])
+    image = read_image(labels, rows[0], look.preprocessing)
+    for maps, one in zip(features, (image, image[:, :, ::-1].copy()), strict=True):
+        wanted = look(torch.from_numpy(one)[None])["early"][0].clamp(min=0)
+        np.testing.assert_allclose(maps[0], wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("held_out", [0, 5])

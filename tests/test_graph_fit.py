@@ -432,6 +432,13 @@ def test_fewer_nodes_above_than_edges(labels):
     assert 1 <= graph.layers[0].edges.shape[1] <= 4
 
 
+def test_one_iteration_picks_no_edges_and_it_is_said(labels):
+    for iterations, number in ((1, 0), (2, 5)):
+        graph = fit(labels, iterations=iterations)
+        assert graph.layers[0].edges.shape == (24, number)
+        assert any("second iteration" in one for one in graph.warnings) == (number == 0)
+
+
 def test_an_image_that_cannot_be_read_is_left_out(tmp_path):
     labels = spotted(tmp_path, others=0)
     whole = fit(labels)
@@ -474,11 +481,15 @@ REFUSED = [
     ({"class_name": "blank", "limit": 9}, r"has 9 images of class 'blank'; a graph takes at least 10"),
     ({"train": 31}, r"31 images to train on, but .* has 30 of class 'beast'; default: 22"),
     ({"train": 9}, "train must be at least 10, not 9"),
+    ({"train": 12.5}, "train takes whole numbers, not 12.5"),
+    ({"shots": [1.5]}, "shots takes whole numbers, not 1.5"),
     ({"nodes": (3,)}, "nodes has 1 numbers for 2 layers; one each, from low to high: low, high"),
     ({"nodes": (3, 145)}, "145 nodes a filter for layer 'high': its maps of 12 x 12 take 1 to 144; default: 15"),
     ({"edges": 0}, "edges must be at least 1"),
-    ({"noise": 0.0}, "noise must be a positive number, not 0"),
+    ({"noise": 0.0}, "noise must be a positive number, 1e-12 to 1e\\+12, not 0; the paper: 0.1"),
     ({"noise": float("nan")}, "noise must be a positive number"),
+    ({"noise": 1e-300}, "noise must be a positive number, .* not 1e-300"),
+    ({"noise": 1e300}, "noise must be a positive number, .* not 1e\\+300"),
     ({"iterations": 0}, "iterations must be at least 1"),
     ({"rule": "frosen"}, "rule 'frosen' does not exist; there is repick, frozen; nearest: frozen"),
     ({"sigma": "fit"}, "nearest: fitted"),

@@ -123,8 +123,10 @@ def test_what_cannot_be_looked_at(fitted, inputs):
     larger = Probe(load_model(colours(), size=64, mean=[0, 0, 0], std=[1, 1, 1]), LAYERS)
     with pytest.raises(InterpkitError, match=r"of inputs of \(48, 48\), the probe takes \(64, 64\)"):
         infer_graph(graph, larger, inputs)
-    with pytest.raises(InterpkitError, match=r"images are \(N, channels, 48, 48\), preprocessed, not \(3, 48, 48\)"):
+    with pytest.raises(InterpkitError, match=r"images are \(N, 3, 48, 48\), preprocessed, not \(3, 48, 48\)"):
         infer_graph(graph, probe(), inputs[0])
+    with pytest.raises(InterpkitError, match=r"images are \(N, 3, 48, 48\), preprocessed, not \(2, 1, 48, 48\)"):
+        infer_graph(graph, probe(), inputs[:2, :1])
     with pytest.raises(InterpkitError, match="at least 1 image, not 0"):
         infer_graph(graph, probe(), inputs, batch_size=0)
     with pytest.raises(InterpkitError, match="not finite"):
@@ -137,5 +139,5 @@ def test_an_image_that_cannot_be_read(fitted, tmp_path):
     (tmp_path / "images" / "01.png").write_bytes(b"no image")
     with pytest.raises(InterpkitError, match=r"01\.png"):
         infer_graph(graph, probe(), labels)
-    found = infer_graph(graph, probe(), labels, skip_bad=True)
+    found = infer_graph(graph, probe(), labels.without([1]))
     assert found["low"].place.shape == (3, 24, 2)

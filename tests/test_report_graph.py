@@ -401,3 +401,33 @@ def test_numbers_in_the_drawing_are_those_of_the_cards(made, elements):
             one.content.split()[0] for one in having(elements, "a", kind="knot") if one.attributes["data-knot"] == key
         }
         assert shown == {card.content.split()[0]}
+
+
+def test_a_card_says_which_row_it_is_and_what_its_number_stands_beside(made, elements):
+    cards = {one.attributes["id"]: " ".join(one.content.split()) for one in having(elements, "article")}
+    for layer, node in zip(made.shown.layer.tolist(), made.shown.node.tolist(), strict=True):
+        assert f"node {node}" in cards[f"node-0-{layer}-{node}"].split(" px ")[1]
+    said = next(one for one in having(elements, "p") if one.content.startswith("Each row shows one part pattern"))
+    floors = sorted(made.evaluation.at(layer, "centre", images="training") for layer in LAYERS)
+    assert "At the right stands its location instability" in said.content
+    assert f"centre has {number(floors[0])} to {number(floors[-1])}." in said.content
+    assert "chosen among the strongest" in said.content
+
+
+def test_cards_of_a_set_without_landmarks_speak_of_no_instability(tmp_path):
+    assert "instability" not in all_of(page(tmp_path, without_landmarks()))
+
+
+def test_a_landmark_that_nothing_was_measured_by_has_no_column(tmp_path):
+    found = evaluation(LAYERS)
+    found.table.loc[found.table["landmark"] == "front legs", "instability"] = np.nan
+    elements = page(tmp_path, graph(evaluation=found))
+    table = having(elements, "table", kind="judged")[0]
+    heads = [one.content for one in having(elements, "th") if one.inside[-1] == "tr" and one.content in table.content]
+    assert "head" in heads
+    assert "front legs" not in heads
+    assert "Too few of these images show front legs to measure instability there." in all_of(elements)
+
+
+def test_purity_is_called_a_share(elements):
+    assert "share of them that are pure" in all_of(elements)

@@ -5,12 +5,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from interpkit.errors import ResultError
 
 REPORTS = Path("reports")
+# Characters of a run's name; file systems take 255 bytes.
+LONGEST = 160
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,11 @@ class Planned:
 
 
 def safe(name: str) -> str:
-    """``name`` as a folder name."""
+    """``name`` as a folder name; one that is longer than file systems take is cut, and told apart by a hash."""
     from interpkit.results import safe_name
 
-    return safe_name(name)
+    made = safe_name(name)
+    return made if len(made) <= LONGEST else f"{made[:LONGEST]}-{sha256(made.encode()).hexdigest()[:8]}"
 
 
 def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any]:
@@ -43,7 +47,10 @@ def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any
     """
     from interpkit.results import load, result_folders
 
-    there = result_folders(folder)
+    try:
+        there = result_folders(folder)
+    except OSError as error:
+        raise ResultError(f"cannot look into {folder}: {error.strerror}") from error
     _check_place(folder, there)
     found = [] if overwrite else [load(one) for one in there]
     results = [one for one in found if one.provenance.verb == planned.verb]

@@ -116,7 +116,8 @@ def fit_layer(
     fit = _Fit(maps, grid, above, settings, draws)
     history = []
     for iteration in range(settings.iterations):
-        if turn is not None and iteration and fit.chooses(iteration):
+        turns = turn is not None and iteration > 0 and fit.chooses(iteration)
+        if turn is not None and turns:
             turn(Nodes(fit.nodes.place, fit.used))
         fit.choose_edges(iteration)
         sums = fit.expect(fit.edges)
@@ -124,7 +125,8 @@ def fit_layer(
         fit.maximise(sums)
         if progress is not None:
             progress(iteration + 1, settings.iterations)
-        if _settled(history, iteration):
+        # Of other maps the likelihood is another one: it says nothing of what the last iteration gained.
+        if not turns and _settled(history, iteration):
             break
     history.append(fit.expect(fit.edges).likelihood)
     return Fitted(fit.nodes, fit.used, fit.edges, torch.stack(history) / maps.shape[0])
@@ -151,16 +153,19 @@ class _Fit:
     def __post_init__(self) -> None:
         """Random places, no edges."""
         widest = WIDEST * min(self.settings.input_size)
-        self.bounds = (NARROWEST * self.grid.cell**0.5, widest)
+        # Cells of very small maps are wider than that; deviations still need room to be fitted.
+        self.bounds = (min(NARROWEST * self.grid.cell**0.5, widest / 2), widest)
         self.nodes = start(self.maps.shape[1], self.settings.nodes, self.grid, sigma=widest, draws=self.draws)
         self.used = self.nodes.sigma
         self.edges: Tensor | None = None
         self.candidates = None if self.above is None else self._candidates(self.above)
 
     def _candidates(self, above: Above) -> Candidates:
-        height, width = self.settings.input_size
-        low, high = BORDER, 1 - BORDER
-        edge = (low * height, high * height, low * width, high * width)
+        # Pixels' centres lie half a pixel inside: a mirrored image then has the mirrored band.
+        (top, bottom), (left, right) = (
+            (BORDER * side - 0.5, (1 - BORDER) * side - 0.5) for side in self.settings.input_size
+        )
+        edge = (top, bottom, left, right)
         return candidates(above.place, above.score, edge=edge, limit=self.settings.candidates)
 
     def chooses(self, iteration: int) -> bool:

@@ -18,6 +18,8 @@ from torch import Tensor
 IDLE = 1e-6
 # Below this an agreement is 0 in single precision.
 LOWEST = -60.0
+# Numbers of nodes times cells at a time, so that they stay in the cache.
+_DENSE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,18 +231,29 @@ class Found:
 def infer(maps: Tensor, nodes: Nodes, grid: Grid, *, told: Guide | None) -> Found:
     """The cell at which each node explains most, and how much (the papers' S and p).
 
-    The best row is found with the best column of each row, so nodes times cells are read once.
+    A few filters at a time: nodes times cells of all of them may be gigabytes.
     """
     _, (tall, wide) = _factors(nodes, grid, told)
-    shape = (*maps.shape[:2], nodes.sigma.shape[1], *maps.shape[2:])
-    # (B, D, N, h): the best of each row. The product is the one array of nodes times cells.
-    best = (maps[:, :, None] * wide[..., None, :]).amax(-1).mul_(tall.expand(shape[:-1]))
-    score, row = best.max(-1)
-    rows = torch.take_along_dim(maps[:, :, None].expand(shape), row[..., None, None], -2)[..., 0, :]
-    column = (rows * wide).argmax(-1)
+    few = max(1, _DENSE // max(1, len(maps) * nodes.sigma.shape[1] * math.prod(maps.shape[2:])))
+    parts = (torch.split(one, few, dim=1) for one in (maps, tall, wide))
+    best = [_highest(*part) for part in zip(*parts, strict=True)]
+    score, row, column = (torch.cat(one, 1) for one in zip(*best, strict=True))
     found = torch.stack([grid.rows[row], grid.columns[column]], -1)
     expected = nodes.place[None] if told is None else nodes.place + told.shift
     return Found(torch.where((score > 0)[..., None], found, expected), score)
+
+
+def _highest(maps: Tensor, tall: Tensor, wide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, d, N) greatest product of some filters' maps and Gaussians, and the row and column of its cell.
+
+    The best row is found with the best column of each row, so nodes times cells are read once.
+    """
+    shape = (*maps.shape[:2], tall.shape[2], *maps.shape[2:])
+    # (B, d, N, h): the best of each row. The product is the one array of nodes times cells.
+    best = (maps[:, :, None] * wide[..., None, :]).amax(-1).mul_(tall.expand(shape[:-1]))
+    score, row = best.max(-1)
+    rows = torch.take_along_dim(maps[:, :, None].expand(shape), row[..., None, None], -2)[..., 0, :]
+    return score, row, (rows * wide).argmax(-1)
 
 
 def explained(found: Found, nodes: Nodes) -> Tensor:

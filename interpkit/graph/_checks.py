@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from interpkit.errors import InterpkitError, nearest
@@ -43,6 +44,8 @@ CHOICES = {
     "align": ALIGNMENTS,
 }
 AT_LEAST = {"train": 10, "edges": 1, "iterations": 1, "candidates": 1, "filters": 1, "decoder_epochs": 1, "seed": 0}
+# Outside of these, single precision gives densities that are zero or none.
+LEAST_NOISE, MOST_NOISE = 1e-12, 1e12
 FEWEST_CELLS = 3
 # Nodes a cell, by the shorter side of the map: from so many cells on.
 DENSITIES = ((20, 0.05), (10, 0.1), (0, 0.2))
@@ -62,11 +65,19 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise InterpkitError(
                 f"{name} {options[name]!r} does not exist; there is {', '.join(choices)}; nearest: {close}"
             )
+    several = {name: options[name] or () for name in ("nodes", "shots")}
+    for name, values in {**{name: [options[name]] for name in AT_LEAST}, **several}.items():
+        broken = [value for value in values if value is not None and not isinstance(value, Integral)]
+        if broken:
+            raise InterpkitError(f"{name} takes whole numbers, not {broken[0]!r}")
     for name, least in AT_LEAST.items():
         if options[name] is not None and options[name] < least:
             raise InterpkitError(f"{name} must be at least {least}, not {options[name]}")
-    if not 0 < options["noise"] < math.inf:
-        raise InterpkitError(f"noise must be a positive number, not {options['noise']:g}; the paper: 0.1, here: 0.01")
+    if not LEAST_NOISE <= options["noise"] <= MOST_NOISE:
+        raise InterpkitError(
+            f"noise must be a positive number, {LEAST_NOISE:g} to {MOST_NOISE:g}, not {options['noise']:g}; "
+            "the paper: 0.1, here: 0.01"
+        )
     if not options["shots"] or min(options["shots"]) < 1:
         raise InterpkitError(f"shots must be numbers of images, at least 1, not {list(options['shots'])}")
 
@@ -82,7 +93,7 @@ def check_layers(probe: Probe) -> None:
     if len(probe.layers) < 2:
         raise InterpkitError(
             f"a graph takes two layers or more, from low to high, the probe has {len(probe.layers)} "
-            f"({', '.join(probe.layers)}); stage_layers() names some"
+            f"({', '.join(probe.layers)}); `interpkit layers` lists them"
         )
     seen: dict[object, str] = {}
     for layer in probe.layers:

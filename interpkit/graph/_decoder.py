@@ -21,6 +21,7 @@ from interpkit.models.seeds import fixed_seed
 from interpkit.probe import Probe
 from interpkit.running import Progress, check_finite, fed, forward, silent
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 # Maps that an image can be made from, and those it can be made from well; how wide and narrow the decoder is.
@@ -86,9 +87,9 @@ class Source:
     def recipe(self, seed: int) -> Recipe:
         """Of a decoder trained on these."""
         probe = self.probe
-        names = [str(self.labels.images["image"].iloc[row]) for row in self.rows]
+        files = [(str(self.labels.images["image"].iloc[row]), self.labels.path(row)) for row in self.rows]
         known = network_of(probe, self.layer)
-        return Recipe(**known, images=len(names), images_sha=digest(names), seed=seed, batch=BATCH, rate=RATE)
+        return Recipe(**known, images=len(files), images_sha=digest(files), seed=seed, batch=BATCH, rate=RATE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,8 +282,13 @@ def _fill(features: Floats, source: Source, progress: Progress) -> None:
         progress("features", done, len(features))
 
 
-def rectified(source: Source, rows: Sequence[int]) -> Iterator[Floats]:
-    """Maps (n, U, h, w) of images, batch by batch, what is negative set to 0.
+def rectified(source: Source, rows: Sequence[int], *, turned: Bools | None = None) -> Iterator[Floats]:
+    """Maps (n, U, h, w) of images, or of their mirror images, batch by batch, what is negative set to 0.
+
+    Parameters
+    ----------
+    turned
+        Of which of them the mirror image; default: of none.
 
     Raises
     ------
@@ -296,6 +302,9 @@ def rectified(source: Source, rows: Sequence[int]) -> Iterator[Floats]:
         for first in range(0, len(rows), feeding.batch_size):
             some = rows[first : first + feeding.batch_size]
             images = [read_image(source.labels, row, probe.preprocessing) for row in some]
+            if turned is not None:
+                mirror = turned[first : first + len(some)]
+                images = [one[:, :, ::-1] if here else one for one, here in zip(images, mirror, strict=True)]
             maps = forward(probe, Batch(np.array(some), stack(images, feeding.memory_format)))[source.layer]
             names = [str(source.labels.images["image"].iloc[row]) for row in some]
             check_finite(maps.reshape(len(some), maps.shape[1], -1).swapaxes(0, 1), source.layer, names)

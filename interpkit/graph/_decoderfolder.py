@@ -36,7 +36,7 @@ class Recipe:
     preprocessing
         How images are brought to that, in a few words.
     images, images_sha
-        How many it was trained on, and the digest of their names.
+        How many it was trained on, and the digest of their names and sizes.
     seed, batch, rate
         Of the training.
     """
@@ -60,9 +60,10 @@ class Recipe:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def digest(names: Sequence[str]) -> str:
-    """Of the names of images, in their order."""
-    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
+def digest(files: Sequence[tuple[str, Path]]) -> str:
+    """Of the names of images and the sizes of their files, in their order."""
+    known = [(name, path.stat().st_size if path.is_file() else -1) for name, path in files]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
 def check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from interpkit import running
 from interpkit.em import Settings
+from interpkit.em.fitting import FIRST
 from interpkit.errors import ModelError
 from interpkit.feeding import Feeding, MemoryFormat
 from interpkit.graph._asked import Asked, settle
@@ -143,8 +144,9 @@ def fit_graph(
         For a mistake in the arguments, an image that cannot be read, landmarks outside their image, a layer whose
         filters are all silent, or activations that are not finite.
     """
-    options = _plain({name: value for name, value in locals().items() if name in DECIDING})
-    check_options(options)
+    asked_for = {name: value for name, value in locals().items() if name in DECIDING}
+    check_options(asked_for)
+    options = _plain(asked_for)
     probe = probe if device is None else probe.on(device)
     check_layers(probe)
     asked = settle(probe, labels, options)
@@ -217,8 +219,10 @@ class _Work:
         )
         result = fitting.fitted([self._layer(name, parted, turned) for name in asked.order])
         evaluation = self._evaluated(result.found, landmarks)
-        of_training = turned[np.searchsorted(self.rows, parted.training)]
-        shown, pictures = self._drawn(result, parted, of_training)
+        of_training, of_held_out = (
+            turned[np.searchsorted(self.rows, rows)] for rows in (parted.training, parted.held_out)
+        )
+        shown, pictures = self._drawn(result, parted, (of_training, of_held_out))
         names = asked.chosen.images["image"].to_numpy(str)
         return ExplanatoryGraph(
             class_name=asked.class_name,
@@ -235,7 +239,9 @@ class _Work:
             pictures=pictures,
         )
 
-    def _drawn(self, result: Result, parted: Parted, turned: Bools) -> tuple[GraphPictures, Mapping[str, bytes]]:
+    def _drawn(
+        self, result: Result, parted: Parted, turned: tuple[Bools, Bools]
+    ) -> tuple[GraphPictures, Mapping[str, bytes]]:
         drawn = draw(
             result.layers,
             result.found["graph"],
@@ -352,6 +358,8 @@ class _Work:
                 f"{len(parted.training)} images were fitted: with fewer than {FEW}, nodes that move alike by chance "
                 "pass for tied"
             )
+        if self.options["iterations"] <= FIRST:
+            found.append("edges are picked at the second iteration; with one there are none")
         if landmarks is None:
             found.append("the images have no landmarks, so nothing is said of how steadily nodes lie on parts")
         return tuple(found)

@@ -18,7 +18,8 @@ class Found:
     place
         (N, V, 2) row and column, input pixels, on the image as it is (mirrored back where it was turned).
     score
-        (N, V) what the node explains there; 0 where its filter is silent and it has no place.
+        (N, V) activation that the node explains there, in units of its filter's scale; 0 where it has no place: where
+        the filter is silent, or so far away that single precision gives nothing.
     """
 
     place: Floats

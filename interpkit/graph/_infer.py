@@ -29,7 +29,6 @@ def infer(
     images: LabelSet | torch.Tensor | Floats,
     *,
     batch_size: int | None = None,
-    skip_bad: bool = False,
 ) -> dict[str, Found]:
     """Where a graph's nodes are on images, and how strongly.
 
@@ -47,8 +46,6 @@ def infer(
         A label set, or inputs (N, channels, H, W), preprocessed.
     batch_size
         Default: as the graph was fitted with.
-    skip_bad
-        Leave out images of a label set that cannot be read.
 
     Returns
     -------
@@ -61,7 +58,7 @@ def infer(
     UnknownNameError
         If the probe lacks one of the layers.
     ImageError
-        If an image cannot be read, unless ``skip_bad``.
+        If an image cannot be read; `LabelSet.without` leaves it out.
     """
     _check(graph, probe)
     made = graph.provenance
@@ -71,7 +68,7 @@ def infer(
     feeding = Feeding(size, made.memory_format, made.threads)
     seeing = _Seeing(graph, probe)
     with threads_set(made.threads), weights_in(probe.model, made.memory_format):
-        parts = [seeing.found(batch, count) for batch, count in _batches(probe, images, feeding, skip_bad=skip_bad)]
+        parts = [seeing.found(batch, count) for batch, count in _batches(probe, images, feeding)]
     found = {}
     for layer in graph.layers:
         nothing = Found(np.zeros((0, len(layer), 2), np.float32), np.zeros((0, len(layer)), np.float32))
@@ -95,19 +92,19 @@ def _check(graph: ExplanatoryGraph, probe: Probe) -> None:
 
 
 def _batches(
-    probe: Probe, images: LabelSet | torch.Tensor | Floats, feeding: Feeding, *, skip_bad: bool
+    probe: Probe, images: LabelSet | torch.Tensor | Floats, feeding: Feeding
 ) -> Iterator[tuple[torch.Tensor, int]]:
     """Batches of one size, the last one filled up, and how many of each are images."""
     size = feeding.batch_size
     given: Iterator[torch.Tensor]
     if isinstance(images, LabelSet):
-        feeder = Feeder(images, probe, feeding=feeding, skip_bad=skip_bad)
+        feeder = Feeder(images, probe, feeding=feeding, skip_bad=False)
         given = (batch.images for batch in feeder.batches())
     else:
         tensor = torch.as_tensor(images)
-        if tensor.dim() != 4 or tuple(tensor.shape[2:]) != probe.preprocessing.size:
-            h, w = probe.preprocessing.size
-            raise ModelError(f"images are (N, channels, {h}, {w}), preprocessed, not {tuple(tensor.shape)}")
+        wanted = (probe.preprocessing.channels, *probe.preprocessing.size)
+        if tensor.dim() != 4 or tuple(tensor.shape[1:]) != wanted:
+            raise ModelError(f"images are (N, {', '.join(map(str, wanted))}), preprocessed, not {tuple(tensor.shape)}")
         given = iter(torch.split(tensor, size)) if len(tensor) else iter(())
     for batch in given:
         blank = batch.new_zeros((size - len(batch), *batch.shape[1:]))

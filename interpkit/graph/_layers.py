@@ -150,7 +150,7 @@ def shuffled(told: Told, rng: np.random.Generator) -> Told:
 def _dealt(above: em.Above, rng: np.random.Generator) -> em.Above:
     order = rng.permutation(len(above.score))
     giver = np.empty_like(order)
-    # In a circle: none keeps its own.
+    # In a circle: of two images or more, none keeps its own.
     giver[order] = np.roll(order, 1)
     rows = torch.from_numpy(giver).to(above.score.device)
     return em.Above(above.place[rows], above.score[rows], above.mean, above.sigma)

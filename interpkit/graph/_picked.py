@@ -61,7 +61,8 @@ class _View:
     def inside(self) -> Bools:
         """(V,) away from the border."""
         size, mean = np.asarray(self.input_size), self.layer.mean
-        inside: Bools = np.all(np.logical_and(mean > BORDER * size, mean < (1 - BORDER) * size), axis=1)
+        low, high = BORDER * size - 0.5, (1 - BORDER) * size - 0.5
+        inside: Bools = np.all(np.logical_and(mean > low, mean < high), axis=1)
         return inside
 
     def ranked(self, nodes: Sequence[int]) -> list[int]:

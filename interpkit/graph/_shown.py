@@ -33,7 +33,7 @@ def draw(
     held_out: Sequence[int],
     probe: Probe,
     feeding: Feeding,
-    turned: Bools | None = None,
+    turned: tuple[Bools, Bools] | None = None,
     decoding: Decoding | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -49,8 +49,8 @@ def draw(
     feeding
         How images are fed where a decoder is trained.
     turned
-        (I,) training images that were mirrored; None for none. Their patches, and their share of the mean image, are
-        shown as the network saw them.
+        (I,) and (J,) training and held-out images that were mirrored; None for none. Patches, and the share of an
+        image in the mean, are shown as the network saw them.
     decoding
         None: no images are made from features.
 
@@ -69,10 +69,10 @@ def draw(
         If the decoder's folder is not of this network, layer and images.
     """
     album, how = Album(labels), probe.preprocessing
-    mirrored = np.zeros(len(training), np.bool_) if turned is None else turned
-    mean = mean_input(labels, training, preprocessing=how, turned=mirrored, progress=progress)
+    both = (np.zeros(len(training), np.bool_), np.zeros(len(held_out), np.bool_)) if turned is None else turned
+    mean = mean_input(labels, training, preprocessing=how, turned=both[0], progress=progress)
     nodes = shown_nodes(layers, how.size)
-    strips = draw_strips(nodes, patterns, labels, training=training, turned=mirrored, input_size=how.size)
+    strips = draw_strips(nodes, patterns, labels, training=training, turned=both[0], input_size=how.size)
     heated = spread(training, held_out, HEATED)
     heat = [heat_maps(heated.of(one), input_size=how.size) for one in patterns]
     made = Synthesis()
@@ -83,13 +83,13 @@ def draw(
             labels,
             training=training,
             held_out=held_out,
+            turned=both,
             decoding=decoding,
             album=album,
             seed=seed,
             progress=progress,
         )
-    names = _names(labels, heated.rows)
-    album.show(names)
+    album.show(names := _names(labels, heated.rows))
     shown = GraphPictures(
         mean=album.add("mean", jpeg(to_pixels(mean, how))),
         layer=np.array([layer for layer, _ in nodes], np.int64),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from interpkit.feeding import Feeding, read_image
 from interpkit.graph._album import Album, jpeg
 from interpkit.graph._decoder import Decoder, Source, decoder_layer, rectified, trained
+from interpkit.graph._flips import mirrored_back
 from interpkit.graph._found import Found, Patterns
 from interpkit.graph._heat import strongest
 from interpkit.graph._patches import mean_input, to_pixels
@@ -21,6 +23,7 @@ from interpkit.probe import Probe
 from interpkit.results import GraphLayer
 from interpkit.running import Progress
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 # Images that are made, the share of a layer's nodes whose features are kept, and how long an image's longer side is.
@@ -63,6 +66,7 @@ def synthesise(
     *,
     training: Sequence[int],
     held_out: Sequence[int],
+    turned: tuple[Bools, Bools],
     decoding: Decoding,
     album: Album,
     seed: int,
@@ -74,6 +78,8 @@ def synthesise(
     ----------
     graph, network
         Layers from low to high with the places of their nodes; the probe and how it is fed.
+    turned
+        Which images of both kinds were mirrored. So are they here, and what is made of them is mirrored back.
 
     Raises
     ------
@@ -94,19 +100,26 @@ def synthesise(
         progress=progress,
     )
     some = spread(training, held_out, MADE)
-    found = some.of(patterns[number])
-    features = np.concatenate(list(rectified(source, some.rows)))
-    whole = decoder(features)
-    part = decoder(as_strong(features * held(layers[number], found), features, scale=decoder.scale))
+    mirror = turned[some.held_out][list(some.positions)]
+    found = _seen(some.of(patterns[number]), mirror, width=probe.preprocessing.size[1])
+    features = np.concatenate(list(rectified(source, some.rows, turned=mirror)))
+    kept = as_strong(features * held(layers[number], found), features, scale=decoder.scale)
     triples = []
-    for row, *made in zip(some.rows, whole, part, strict=True):
+    for row, there, *made in zip(some.rows, mirror, decoder(features), decoder(kept), strict=True):
         image = str(labels.images["image"].iloc[row])
         album.show([image])
-        pictures = [_picture(labels, row, to_pixels(values, probe.preprocessing)) for values in made]
+        back = [values[:, :, ::-1] if there else values for values in made]
+        pictures = [_picture(labels, row, to_pixels(values, probe.preprocessing)) for values in back]
         names = [album.add(f"synthesis/{kind}/{image}", one) for kind, one in zip(KINDS, pictures, strict=True)]
         triples.append((image, names[0], names[1]))
     mean = mean_input(labels, training, preprocessing=probe.preprocessing)
     return Synthesis(tuple(triples), name, errors(decoder, source, held_out, mean=mean))
+
+
+def _seen(found: Found, mirror: Bools, *, width: int) -> Found:
+    """Places on images as they were seen; mirroring them back is mirroring them."""
+    place = mirrored_back(torch.from_numpy(found.place), mirror, width)
+    return Found(place.numpy(), found.score)
 
 
 def held(layer: GraphLayer, found: Found) -> npt.NDArray[np.bool_]:

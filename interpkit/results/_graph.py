@@ -123,6 +123,24 @@ class GraphLayer(Stored):
         check_shapes(self, shapes)
         if v != len(self.filters) * self.nodes:
             raise ValueError(f"{self.layer}: {v} nodes are not {self.nodes} for each of {len(self.filters)} filters")
+        check_numbers(self.filters, f"a filter of {self.layer}", end=self.units)
+        check_numbers(self.representative, f"what stands for a node of {self.layer}", end=v)
+        if self.likelihood.ndim != 1 or not len(self.likelihood):
+            raise ValueError(f"likelihood of {self.layer} has shape {self.likelihood.shape}, not (T + 1,)")
+
+
+def check_numbers(numbers: npt.NDArray[Any], what: str, *, end: int, least: int = 0) -> None:
+    """Stop at numbers of things that are not there.
+
+    Raises
+    ------
+    ValueError
+        Saying ``what`` they are of.
+    """
+    if numbers.dtype.kind != "i":
+        raise ValueError(f"{what} is no whole number")
+    if numbers.min(initial=least) < least or numbers.max(initial=least) >= max(end, least + 1):
+        raise ValueError(f"{what} is not among {least} to {end - 1}")
 
 
 @dataclass(frozen=True, eq=False)

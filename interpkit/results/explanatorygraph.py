@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from interpkit.results._graph import GraphEvaluation, GraphLayer, GraphPictures
+from interpkit.results._graph import GraphEvaluation, GraphLayer, GraphPictures, check_numbers
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
 
@@ -208,11 +208,17 @@ class ExplanatoryGraph:
             Naming them.
         """
         for low, high in zip(self.layers[:-1], self.layers[1:], strict=True):
-            if low.edges.max(initial=-1) >= len(high):
-                raise ValueError(f"an edge of {low.layer} leads to node {low.edges.max()} of {len(high)}")
+            check_numbers(low.edges, f"the end of an edge of {low.layer}", end=len(high))
+        landmarks = () if self.evaluation is None else self.evaluation.landmarks
+        for one in self.layers:
+            check_numbers(one.part, f"a landmark of {one.layer}", end=len(landmarks), least=-1)
+        check_numbers(self.shown.layer, "the layer of a node that is shown", end=len(self.layers))
         for layer, node in zip(self.shown.layer, self.shown.node, strict=True):
-            if layer >= len(self.layers) or node >= len(self.layers[layer]):
-                raise ValueError(f"node {node} of layer {layer} is shown, but there is none")
+            check_numbers(node[None], f"a node of layer {layer} that is shown", end=len(self.layers[layer]))
+        if self.shown.heat.shape[1:2] != (len(self.layers),):
+            raise ValueError(f"heat maps of shape {self.shown.heat.shape} are not of {len(self.layers)} layers")
+        if self.layers and self.layers[-1].edges.size:
+            raise ValueError(f"nothing is above {self.layers[-1].layer} that its edges could lead to")
         if self.turned.shape != (len(self.images),):
             raise ValueError(f"{len(self.turned)} images are turned or not, of {len(self.images)}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from interpkit.plot import COLOURS
@@ -21,11 +22,20 @@ def render(results: Sequence[ExplanatoryGraph], page: Page) -> Markup:
     values = {
         "result": result,
         "rows": rows,
+        "floors": _floors(result),
         "strips": [page.picture(name) for name in result.shown.strips],
         "place": page.place(result.layer),
         "colour": COLOURS["part"],
     }
     return page.render("graph_cards.html", values)
+
+
+def _floors(result: ExplanatoryGraph) -> list[float]:
+    """The instability of the image's centre on the training images, rising; empty where it was not measured."""
+    if result.evaluation is None:
+        return []
+    values = [result.evaluation.at(one.layer, "centre", images="training") for one in result.layers]
+    return sorted({value for value in values if np.isfinite(value)})
 
 
 def _card(result: ExplanatoryGraph, made: Bonds, knot: Knot) -> dict[str, Any]:

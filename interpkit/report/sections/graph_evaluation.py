@@ -24,7 +24,9 @@ def render(results: Sequence[ExplanatoryGraph], page: Page) -> Markup:
         return Markup()
     images = judged_on(result)
     tops = sorted(set(found.table["top"]))
-    columns = [(top, landmark, LESS) for top in tops[-1:] for landmark in (*found.landmarks, "all")]
+    table = found.table[(found.table["images"] == images) & (found.table["top"] == tops[-1])]
+    known = _measured(table, found.landmarks)
+    columns = [(top, landmark, LESS) for top in tops[-1:] for landmark in (*known, "all")]
     columns += [(top, "all", LESS) for top in tops[:-1]]
     columns += [(tops[-1], "all", name) for name in ("pck", "pure")]
     groups = [
@@ -33,13 +35,20 @@ def render(results: Sequence[ExplanatoryGraph], page: Page) -> Markup:
     ]
     values = {
         "groups": [(layer, rows) for layer, rows in groups if rows],
-        "landmarks": found.landmarks,
+        "landmarks": known,
+        "unmeasured": [name for name in found.landmarks if name not in known],
         "tops": tops,
         "on": images,
         "images": len(result.held_out if images == "held out" else result.images),
         "notes": found.notes,
     }
     return page.render("graph_evaluation.html", values)
+
+
+def _measured(table: pd.DataFrame, landmarks: Sequence[str]) -> list[str]:
+    """The landmarks that any places were judged by: too few images may show one."""
+    named = set(table.loc[table[LESS].notna(), "landmark"])
+    return [name for name in landmarks if name in named]
 
 
 def _rows(table: pd.DataFrame, columns: Sequence[tuple[int, str, str]], *, images: str) -> list[dict[str, Any]]:
