@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from labels_on_disk import write_csv
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from interpkit.graph import _fit, fit_graph
+from interpkit.graph._found import Patterns
 from interpkit.labels import LabelSet
 from interpkit.models import load_model
 from interpkit.probe import Probe
+from interpkit.results import ExplanatoryGraph
 
 SIDE = 48
 # Where head and tail lie from the object's middle, rows and columns, and how wide they are.
@@ -102,3 +106,12 @@ def spotted(
 def save(path: Path, pixels: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+
+
+def watched(labels: LabelSet, options: dict[str, object]) -> tuple[ExplanatoryGraph, dict[str, list[Patterns]]]:
+    """A graph of these images, and where whose nodes are."""
+    kept: dict[str, list[Patterns]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        judged = _fit.evaluate
+        patch.setattr(_fit, "evaluate", lambda found, *a, **k: kept.update(found) or judged(found, *a, **k))
+        return fit_graph(probe(), labels, **options), kept

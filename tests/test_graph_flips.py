@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from spotted import SIDE, probe, spotted
+from spotted import SIDE, probe, spotted, watched
 
 from interpkit import em, fit_graph, infer_graph
 from interpkit.graph import _fit, _layers
@@ -14,6 +14,7 @@ OPTIONS = {
     **{"batch_size": 4, "memory_format": "contiguous", "threads": 1, "class_name": "beast", "align": "half-pixel"},
     **{"nodes": (6, 6), "edges": 5, "iterations": 20, "shots": (1,), "controls": False, "train": 75},
 }
+TURNING = OPTIONS | {"flips": True}
 IMAGES, MIRRORED = 100, 30
 
 
@@ -24,16 +25,7 @@ def labels(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(labels):
-    return watched(labels)
-
-
-def watched(labels, **options):
-    """A graph, and where whose nodes are."""
-    kept = {}
-    with pytest.MonkeyPatch.context() as patch:
-        judged = _fit.evaluate
-        patch.setattr(_fit, "evaluate", lambda found, *a, **k: kept.update(found) or judged(found, *a, **k))
-        return fit_graph(probe(), labels, flips=True, **{**OPTIONS, **options}), kept
+    return watched(labels, TURNING)
 
 
 def places(labels, names):
@@ -82,7 +74,7 @@ def test_raw_places_are_those_of_images_as_they_are(fitted, labels):
 @pytest.mark.parametrize("iterations", [20, 6])
 def test_new_images_are_turned_by_the_same_rule(fitted, labels, iterations):
     # Of six iterations none turns images: they are turned by the nodes as they are in the end.
-    graph, found = fitted if iterations == 20 else watched(labels, iterations=iterations)
+    graph, found = fitted if iterations == 20 else watched(labels, TURNING | {"iterations": iterations})
     assert graph.turned.any()
     new = infer_graph(graph, probe(), labels)
     listed = labels.images["image"].tolist()
@@ -97,7 +89,7 @@ def test_images_are_turned_while_the_topmost_layer_is_fitted(labels, monkeypatch
     turned = _layers.turn
     calls = []
     monkeypatch.setattr(_layers, "turn", lambda maps, *a, **k: calls.append(len(maps.rows)) or turned(maps, *a, **k))
-    watched(labels)
+    watched(labels, TURNING)
     # At the fifth iteration and the tenth, and in the end, when held-out images are too.
     assert calls == [75, 75, 75, 25]
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from spotted import LAYERS, SIDE, colours, probe, spotted
+from spotted import LAYERS, SIDE, colours, probe, spotted, watched
 from torch import nn
 
-from interpkit import InterpkitError, Probe, fit_graph, infer_graph, load, save
-from interpkit.graph import _fit
+from interpkit import InterpkitError, Probe, infer_graph, load, save
 from interpkit.models import load_model
 
 OPTIONS = {
@@ -23,16 +22,13 @@ def labels(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(labels):
-    return watched(labels)
+    return of_graph(labels)
 
 
-def watched(labels, **options):
+def of_graph(labels, **options):
     """A graph, and where its nodes are."""
-    kept = {}
-    with pytest.MonkeyPatch.context() as patch:
-        judged = _fit.evaluate
-        patch.setattr(_fit, "evaluate", lambda found, *a, **k: kept.update(found) or judged(found, *a, **k))
-        return fit_graph(probe(), labels, **OPTIONS, **options), kept["graph"]
+    graph, found = watched(labels, {**OPTIONS, **options})
+    return graph, found["graph"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +39,7 @@ def inputs(labels):
 
 @pytest.mark.parametrize("sigma", ["fitted", "fused"])
 def test_images_of_the_fit_are_seen_as_in_the_fit(fitted, labels, sigma):
-    graph, patterns = fitted if sigma == "fitted" else watched(labels, sigma=sigma)
+    graph, patterns = fitted if sigma == "fitted" else of_graph(labels, sigma=sigma)
     low = graph.layers[0]
     assert np.array_equal(low.used, low.sigma) == (sigma == "fitted")
     found = infer_graph(graph, probe(), labels)

@@ -16,7 +16,7 @@ from interpkit.geometry import Placement
 from interpkit.labels import LabelSet
 from interpkit.probe import Probe
 from interpkit.results import Chance, Dissection, Provenance, TopImages, best_of_each
-from interpkit.running import LabelSetPictures, Run, Stopwatch, label_grid
+from interpkit.running import COMMON, LabelSetPictures, Run, Stopwatch, label_grid
 
 # The arguments of dissect() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
@@ -25,14 +25,7 @@ DECIDING = (
     "iou",
     "category_rule",
     "top",
-    "skip_bad",
-    "split",
-    "limit",
-    "device",
-    "batch_size",
-    "memory_format",
-    "threads",
-    "seed",
+    *COMMON,
 )
 
 

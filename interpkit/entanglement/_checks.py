@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interpkit.errors import InterpkitError, nearest
+from interpkit.running import COMMON
 
 # The arguments of entangle() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
@@ -16,14 +17,7 @@ DECIDING = (
     "estimator",
     "analyses",
     "class_limit",
-    "skip_bad",
-    "split",
-    "limit",
-    "device",
-    "batch_size",
-    "memory_format",
-    "threads",
-    "seed",
+    *COMMON,
 )
 ANALYSES = ("ablation", "compression", "localisation", "adversarial")
 _CHOICES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from interpkit.errors import InterpkitError, nearest
 from interpkit.probe import Probe
-from interpkit.running import ALIGNMENTS
+from interpkit.running import ALIGNMENTS, COMMON
 
 # The arguments of fit_graph() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
@@ -28,14 +28,7 @@ DECIDING = (
     "shots",
     "decoder",
     "decoder_epochs",
-    "skip_bad",
-    "split",
-    "limit",
-    "device",
-    "batch_size",
-    "memory_format",
-    "threads",
-    "seed",
+    *COMMON,
 )
 CHOICES = {
     "rule": ("repick", "frozen"),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from interpkit.errors import InterpkitError, nearest
 from interpkit.labels import LabelSet
-from interpkit.running import ALIGNMENTS
+from interpkit.running import ALIGNMENTS, COMMON
 from interpkit.templates import MAX_CELLS, MIN_CELLS
 
 # The arguments of score_parts() that decide its result; the others say where it runs and what it tells.
@@ -17,14 +17,7 @@ DECIDING = (
     "align",
     "top",
     "radius",
-    "skip_bad",
-    "split",
-    "limit",
-    "device",
-    "batch_size",
-    "memory_format",
-    "threads",
-    "seed",
+    *COMMON,
 )
 
 

@@ -1,6 +1,6 @@
 """What every run has in common: how it is fed, timed, described, and repeated."""
 
-from interpkit.running.asking import Run, command_line, planned_fingerprint
+from interpkit.running.asking import COMMON, Run, command_line, planned_fingerprint
 from interpkit.running.feeding import Fed, Progress, check_finite, fed, first_images, forward, silent
 from interpkit.running.layers import one_layer
 from interpkit.running.placing import ALIGNMENTS, Align, label_grid, place
@@ -9,6 +9,7 @@ from interpkit.running.stopwatch import Stopwatch, announce
 
 __all__ = [
     "ALIGNMENTS",
+    "COMMON",
     "Align",
     "Fed",
     "LabelSetPictures",

@@ -15,6 +15,8 @@ from interpkit.results import Provenance, fingerprint
 from interpkit.running.stopwatch import Stopwatch
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "opencv-python-headless", "scikit-learn")
+# Arguments of every verb that decide its result.
+COMMON = ("skip_bad", "split", "limit", "device", "batch_size", "memory_format", "threads", "seed")
 # Options of the command line that are called otherwise than the argument they stand for.
 FLAGS = {"analyses": "with", "class_name": "class"}
 
