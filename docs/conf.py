@@ -1,4 +1,8 @@
+import os
 from importlib.metadata import version as version_of
+
+# As the command line does: threads that spin while they wait make tutorials slow on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 project = "interpkit"
 author = "the interpkit authors"
@@ -16,6 +20,8 @@ suppress_warnings = ["ref.python"]
 html_theme = "furo"
 html_title = "interpkit"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["notebook.css"]
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from interpkit.comparison import compare
+    from interpkit.comparison import compare, side_by_side
     from interpkit.dissection import dissect, dissect_layers
     from interpkit.entanglement import entangle, entangle_layers
     from interpkit.errors import InterpkitError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interpkit.parts import score_parts, score_parts_layers
     from interpkit.probe import Probe
     from interpkit.report import build as build_report
+    from interpkit.report import build_pdf as build_report_pdf
     from interpkit.results import (
         Comparison,
         Dissection,
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
         ExplanatoryGraph,
         FineTuning,
         PartScores,
+        SideBySide,
         load,
         load_run,
         save,
     )
+    from interpkit.running import progress
     from interpkit.studies import before_after
 
 __all__ = [
@@ -40,8 +43,10 @@ __all__ = [
     "PartScores",
     "Preprocessing",
     "Probe",
+    "SideBySide",
     "before_after",
     "build_report",
+    "build_report_pdf",
     "compare",
     "dissect",
     "dissect_layers",
@@ -53,9 +58,11 @@ __all__ = [
     "load",
     "load_model",
     "load_run",
+    "progress",
     "save",
     "score_parts",
     "score_parts_layers",
+    "side_by_side",
 ]
 
 # Imported at first use, so that `import interpkit` and `interpkit --help` stay instant and reports need no torch.
@@ -66,12 +73,14 @@ _WHERE = {
     "ExplanatoryGraph": "results",
     "FineTuning": "results",
     "PartScores": "results",
+    "SideBySide": "results",
     "InterpkitError": "errors",
     "LabelSet": "labels",
     "Preprocessing": "models",
     "Probe": "probe",
     "before_after": "studies",
     "build_report": "report:build",
+    "build_report_pdf": "report:build_pdf",
     "compare": "comparison",
     "dissect": "dissection",
     "dissect_layers": "dissection",
@@ -83,9 +92,11 @@ _WHERE = {
     "load": "results",
     "load_model": "models",
     "load_run": "results",
+    "progress": "running",
     "save": "results",
     "score_parts": "parts",
     "score_parts_layers": "parts",
+    "side_by_side": "comparison",
 }
 
 

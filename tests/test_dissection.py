@@ -21,7 +21,7 @@ from small_networks import LABELS, PRIMARY, SIZE, Small, probe, random_labels, s
 from torch import Tensor, nn
 
 from interpkit.counts import BLOCKS, block_of
-from interpkit.dissection import _dissect, _tally, dissect, dissect_layers, planned_fingerprint
+from interpkit.dissection import _passes, _tally, dissect, dissect_layers, planned_fingerprint
 from interpkit.dissection._pixels import CONCEPT, PIXELS, PLACE, WORDS, Packing, joined, meet, on_bits
 from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError, ResultError
 from interpkit.feeding import read_image, stack
@@ -362,7 +362,7 @@ def test_threads_move_no_count(labels, whole):
 def test_how_many_are_counted_in_one_go_changes_nothing(labels, whole, monkeypatch, chunks, workers):
     for name, value in chunks.items():
         monkeypatch.setattr(_tally, name, value)
-    monkeypatch.setattr(_dissect, "COUNTING_THREADS", workers)
+    monkeypatch.setattr(_passes, "COUNTING_THREADS", workers)
     monkeypatch.setattr(_tally, "DRAWING_THREADS", workers)
     other = dissect_layers(probe(LAYERS), labels, **FED)
     for layer in LAYERS:

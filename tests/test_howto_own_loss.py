@@ -1,15 +1,12 @@
 """The loss that docs/howto/own_loss.md shows: on offer once its file is there, it trains a network, keeps the laws."""
 
-import importlib.util
 import inspect
-import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from howto import code_of, law_tests, offered
 from made_finetuning import colours, trained
 
 from interpkit import losses
@@ -17,21 +14,16 @@ from interpkit.labels import LabelSet
 from interpkit.models import load_model
 from interpkit.probe import Probe
 
-HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "howto" / "own_loss.md"
+PAGE = "own_loss.md"
 NAME, SITE = "sparse", "added.act"
 
 
 @pytest.fixture
 def sparse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The page's code as a file of the folder of losses; its name."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / f"{NAME}.py").write_text(code, encoding="utf-8")
-    monkeypatch.setattr(losses, "__path__", [*losses.__path__, str(tmp_path / "more")])
-    yield NAME
-    sys.modules.pop(f"{losses.__name__}.{NAME}", None)
-    vars(losses).pop(NAME, None)
+    (code,) = code_of(PAGE)
+    with offered(losses, NAME, code, folder=tmp_path / "more", monkeypatch=monkeypatch):
+        yield NAME
 
 
 def level(folder: Path, labels: LabelSet) -> float:
@@ -41,17 +33,8 @@ def level(folder: Path, labels: LabelSet) -> float:
     return float(Probe(model, SITE, device="cpu")(images)[SITE].mean())
 
 
-def laws() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("laws_of_losses", HERE / "laws" / "test_loss_laws.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_names_the_file_that_it_shows():
-    assert f"`{NAME}.py`" in PAGE.read_text(encoding="utf-8")
+    assert f"`{NAME}.py`" in code_of(PAGE, whole=True)
 
 
 def test_it_is_on_offer_without_being_registered(sparse):
@@ -79,9 +62,8 @@ def test_its_network_is_read_without_it(sparse, tmp_path, monkeypatch):
 
 
 def test_it_keeps_the_laws(sparse):
-    every = [law for name, law in vars(laws()).items() if name.startswith("test_")]
     kept = 0
-    for law in every:
+    for law in law_tests("test_loss_laws.py"):
         wanted = set(inspect.signature(law).parameters)
         for multi in (False, True):
             given = {"name": sparse, "multi": multi, "images": 8, "scale": 1.0}

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from interpkit.cli import _data, _dissect, _entangle, _finetune, _graph, _layers, _parts, _report
+from interpkit.cli import _compare, _data, _dissect, _entangle, _finetune, _graph, _layers, _parts, _report
 from interpkit.cli._screen import remark
 from interpkit.errors import InterpkitError
 
@@ -25,6 +25,7 @@ app.command("entangle")(_entangle.entangle)
 app.command("parts")(_parts.parts)
 app.command("graph")(_graph.graph)
 app.command("finetune")(_finetune.finetune)
+app.command("compare")(_compare.compare)
 app.command("report")(_report.report)
 app.command("open")(_report.open_run)
 app.add_typer(_data.app, name="data")

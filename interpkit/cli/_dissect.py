@@ -1,12 +1,14 @@
 """``interpkit dissect`` and ``interpkit demo``: the main job, from a model file to a page."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from interpkit.cli import _options as options
-from interpkit.cli._job import DISSECT, Asked, Output, carry_out, chosen
+from interpkit.cli._job import DISSECT, ROTATE, SHUFFLE, UNTRAINED, Asked, Output, Verb, carry_out, chosen
+from interpkit.cli._masks import Closer
 
 DEMO_MODEL = "lite:efficientnet-lite0"
 
@@ -29,6 +31,24 @@ def dissect(
         str, typer.Option(help="Count a unit in images annotated for the category (annotated) or in all images (all).")
     ] = "annotated",
     top: Annotated[int, typer.Option(help="Top images a unit.")] = 10,
+    rotate: Annotated[
+        str | None,
+        typer.Option(metavar="A,...", help="Turn the units towards random bases, so far: 0,0.2,0.4,0.6,0.8,1."),
+    ] = None,
+    rotations: Annotated[int, typer.Option(help="Random bases for --rotate.")] = 3,
+    shuffle_labels: Annotated[
+        int | None, typer.Option(metavar="K", help="Shuffle the labels so often: which detectors are luck.")
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Dissect the same network untrained too.")
+    ] = False,
+    export_masks: Annotated[
+        str | None, typer.Option(metavar="png|rle", help="Write where units fire on every image: pictures, or COCO.")
+    ] = None,
+    units: Annotated[str | None, typer.Option(metavar="N,...", help="List and export these units.")] = None,
+    concepts: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="List and export the units that detect these concepts.")
+    ] = None,
     cache: options.Cache = "auto",
     scratch: options.Scratch = None,
     skip_bad: options.SkipBad = False,
@@ -43,13 +63,25 @@ def dissect(
     overwrite: options.Overwrite = False,
     report: options.Report = True,
     single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
     as_document: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Name the units of a layer by the concepts they overlap (Network Dissection)."""
     arguments = locals()
     asked = Asked(model, labels, options.layer_names(layer), options.loading(arguments), chosen(DISSECT, arguments))
-    carry_out(DISSECT, asked, Output(out, overwrite, report, single_file, as_document, quiet))
+    closer = Closer(export_masks, options.whole_numbers(units) or (), options.layer_names([concepts or ""]) or ())
+    output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
+    carry_out(DISSECT, asked, output, beside=judged(arguments), closer=closer if closer.wanted else None)
+
+
+def judged(arguments: Mapping[str, Any]) -> list[tuple[Verb, dict[str, Any]]]:
+    """What judges the dissection, as far as it is asked for, with the keyword arguments of its functions."""
+    alphas, shuffles = options.numbers(arguments["rotate"]), arguments["shuffle_labels"]
+    given = {**arguments, "alphas": alphas, "shuffles": shuffles}
+    asked = [(ROTATE, alphas is not None), (SHUFFLE, shuffles is not None), (UNTRAINED, arguments["random_weights"])]
+    return [(verb, chosen(verb, given)) for verb, wanted in asked if wanted]
 
 
 def demo(

@@ -48,10 +48,13 @@ def entangle(
     overwrite: options.Overwrite = False,
     report: options.Report = True,
     single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
     as_document: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure what the units of a layer know about classes (filter-class mutual information)."""
     arguments = {**locals(), "analyses": tuple(options.layer_names(analyses) or ())}
     asked = Asked(model, labels, options.layer_names(layer), options.loading(arguments), chosen(ENTANGLE, arguments))
-    carry_out(ENTANGLE, asked, Output(out, overwrite, report, single_file, as_document, quiet))
+    output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
+    carry_out(ENTANGLE, asked, output)

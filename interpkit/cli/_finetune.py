@@ -103,6 +103,8 @@ def finetune(
     overwrite: options.Overwrite = False,
     report: options.Report = True,
     single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
     as_document: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -116,7 +118,8 @@ def finetune(
         training={**training, "options": read_settings(settings)},
         compared_on=dissect_labels if before_after else None,
     )
-    carry_out(asked, Output(out, overwrite, report, single_file, as_document, quiet))
+    output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
+    carry_out(asked, output)
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,14 @@ def carry_out(asked: Training, output: Output) -> None:
     if int(os.environ.get("RANK", "0")):
         return
     page = _pages(folder, asked, single_file=output.single_file) if output.report else None
+    pdf = _printed(folder, asked, paper=output.paper) if output.paper else None
     if output.as_document:
-        as_json({"run": str(folder), "report": str(page) if page else None, "layers": [result.summary()]})
+        pages = {"report": str(page) if page else None, **({"pdf": str(pdf)} if pdf else {})}
+        as_json({"run": str(folder), **pages, "layers": [result.summary()]})
         return
     show(result)
-    line(str(page or folder))
+    for written in filter(None, (page or (None if pdf else folder), pdf)):
+        line(str(written))
 
 
 def default_folder(model: str, labels: str, asked: Training) -> Path:
@@ -216,3 +222,10 @@ def _pages(folder: Path, asked: Training, *, single_file: bool) -> Path:
     for name in () if asked.compared_on is None else ("ordinary", "interpretable"):
         runs.build_page(folder / name, single_file=single_file)
     return runs.build_page(folder, single_file=single_file)
+
+
+def _printed(folder: Path, asked: Training, *, paper: str) -> Path:
+    """The same as PDFs."""
+    for name in () if asked.compared_on is None else ("ordinary", "interpretable"):
+        runs.print_page(folder / name, paper=paper)
+    return runs.print_page(folder, paper=paper)

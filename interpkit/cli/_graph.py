@@ -102,6 +102,8 @@ def graph(
     overwrite: options.Overwrite = False,
     report: options.Report = True,
     single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
     as_document: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -109,7 +111,8 @@ def graph(
     arguments = {**locals(), "nodes": options.whole_numbers(nodes), "shots": options.whole_numbers(shots)}
     _check(export)
     asked = Asked(model, labels, options.layer_names(layer), options.loading(arguments), chosen(GRAPH, arguments))
-    results = carry_out(GRAPH, asked, Output(out, overwrite, report, single_file, as_document, quiet))
+    output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
+    results = carry_out(GRAPH, asked, output)
     _write(results[0], export, quiet=quiet)
 
 

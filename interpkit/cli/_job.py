@@ -1,6 +1,7 @@
 """What the commands that compute have in common: open, look at the run's folder, compute, keep, show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from interpkit.cli import _options as options
 from interpkit.cli import _runs as runs
+from interpkit.cli._masks import Closer
 from interpkit.cli._screen import as_json, line, progress_shown, remark, say_input
 from interpkit.cli._shown import show
 
@@ -28,6 +30,8 @@ class Verb:
         Its keyword arguments that the command line has too, with the same names and defaults.
     together
         Whether it computes one result of all layers instead.
+    planned
+        Says the fingerprint of its results beforehand.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Verb:
     function: str
     options: tuple[str, ...]
     together: bool = False
+    planned: str = "planned_fingerprint"
 
 
 _COMMON = ("skip_bad", "split", "limit", "device", "batch_size", "memory_format", "threads", "seed")
@@ -68,6 +73,11 @@ GRAPH = Verb(
     together=True,
 )
 VERBS = (DISSECT, ENTANGLE, PARTS, GRAPH)
+# What judges a dissection is asked for by options of its command, and lies beside it.
+_JUDGED = ("align", "quantile", "iou", "category_rule", "cache", "scratch", *_COMMON)
+ROTATE = Verb("rotate", DISSECT.module, "rotate_layers", ("alphas", "rotations", *_JUDGED), planned="planned_rotation")
+SHUFFLE = Verb("shuffle", DISSECT.module, "shuffle_layers", ("shuffles", *_JUDGED), planned="planned_shuffle")
+UNTRAINED = Verb("untrained", DISSECT.module, "untrained_layers", _JUDGED, planned="planned_untrained")
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go and how they are shown."""
+    """Where results go and how they are shown; ``paper`` where the page is printed too."""
 
     out: Path | None
     overwrite: bool
@@ -99,6 +109,7 @@ class Output:
     single_file: bool
     as_document: bool
     quiet: bool
+    paper: str | None = None
 
 
 def chosen(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,21 +118,43 @@ def chosen(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "batch_size": options.batch(values["batch_size"])}
 
 
-def carry_out(verb: Verb, asked: Asked, output: Output) -> list[Any]:
+def carry_out(
+    verb: Verb,
+    asked: Asked,
+    output: Output,
+    *,
+    beside: Sequence[tuple[Verb, Mapping[str, Any]]] = (),
+    closer: Closer | None = None,
+) -> list[Any]:
     """Do what was asked and show it: ten lines a result, or the summary as JSON, and where the page is.
 
-    Gives the results, of a verb without one for each layer a single one.
+    ``beside`` are verbs whose results lie in the same run, each with the keyword arguments of its function; ``closer``
+    is what of the results is looked at closer. Gives the results, of a verb without one for each layer a single one.
     """
     job = Job(verb, asked, quiet=output.quiet)
     folder = output.out or job.default_folder()
+    if closer is not None:
+        closer.check(*job.looked)
+    also = {more.name: job.of(more, given) for more, given in beside}
+    for one in also.values():
+        one.planned()  # a mistake in what comes later is said before the first long run
     results = job.results(folder, overwrite=output.overwrite)
+    further = {name: one.results(folder, overwrite=output.overwrite) for name, one in also.items()}
     page = runs.build_page(folder, single_file=output.single_file) if output.report else None
+    pdf = runs.print_page(folder, paper=output.paper) if output.paper else None
     if output.as_document:
-        as_json({"run": str(folder), "report": str(page) if page else None, "layers": [r.summary() for r in results]})
+        said = {name: [result.summary() for result in found] for name, found in {"layers": results, **further}.items()}
+        pages = {"report": str(page) if page else None, **({"pdf": str(pdf)} if pdf else {})}
+        if closer is not None:
+            closer.take(results, folder, looked=job.looked, quiet=output.quiet, told=False)
+        as_json({"run": str(folder), **pages, **said})
         return results
-    for result in results:
+    for result in [*results, *(one for found in further.values() for one in found)]:
         show(result)
-    line(str(page or folder))
+    if closer is not None:
+        closer.take(results, folder, looked=job.looked, quiet=output.quiet, told=True)
+    for written in filter(None, (page or (None if pdf else folder), pdf)):
+        line(str(written))
     return results
 
 
@@ -145,6 +178,17 @@ class Job:
             names = ", ".join(self._probe.layers)
             remark(f"no layer named: the default is {names}; see `interpkit layers`", quiet=quiet)
 
+    @property
+    def looked(self) -> tuple[Any, Any]:
+        """The probe and the label set."""
+        return self._probe, self._labels
+
+    def of(self, verb: Verb, chosen: Mapping[str, Any]) -> "Job":
+        """The same model and labels under another verb."""
+        job = copy(self)
+        job._verb, job._chosen = verb, chosen
+        return job
+
     def default_folder(self) -> Path:
         """``reports/<model>-<labels>[-<layer> if one][-<class> of a verb that looks at one]``."""
         names = [self._probe.loaded.name, self._labels.name]
@@ -152,10 +196,15 @@ class Job:
         names += filter(None, [self._chosen.get("class_name")])
         return runs.REPORTS / runs.safe("-".join(names))
 
+    def planned(self) -> str:
+        """The fingerprint that the results will carry."""
+        module = import_module(self._verb.module)
+        planned: str = getattr(module, self._verb.planned)(self._probe, self._labels, self._chosen)
+        return planned
+
     def results(self, folder: Path, *, overwrite: bool) -> list[Any]:
         """The results in ``folder``: those of the same run if they are there, else computed and saved."""
-        module = import_module(self._verb.module)
-        planned = module.planned_fingerprint(self._probe, self._labels, self._chosen)
+        planned = self.planned()
         probe, labels = self._probe, self._labels
         # A result of all layers is known by its fingerprint alone.
         layers = () if self._verb.together else probe.layers
@@ -164,7 +213,7 @@ class Job:
         if done:
             remark(f"already done: {folder} holds this run", quiet=self._quiet)
             return done
-        compute = getattr(module, self._verb.function)
+        compute = getattr(import_module(self._verb.module), self._verb.function)
         with runs.folder_made(folder), progress_shown(quiet=self._quiet) as progress:
             found = compute(self._probe, self._labels, progress=progress, **self._chosen)
             results = [found] if self._verb.together else list(found.values())

@@ -50,6 +50,10 @@ Align = Annotated[
 Cache = Annotated[str, typer.Option(help="Where maps are kept between the passes: auto, ram, disk, none.")]
 Scratch = Annotated[Path | None, typer.Option(help="Folder for --cache disk.")]
 SingleFile = Annotated[bool, typer.Option("--single-file", help="One self-contained page, pictures inside.")]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also print the page into report.pdf.")]
+Paper = Annotated[
+    str | None, typer.Option(metavar="a4|letter", help="What --pdf is printed on; default: a4.", show_default=False)
+]
 
 
 def numbers(text: str | None) -> list[float] | None:
@@ -82,6 +86,26 @@ def size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a size such as 224 or 224x160 (height x width)")
     return int(match[1]), int(match[2] or match[1])
+
+
+def printed_on(paper: str | None, *, pdf: bool) -> str | None:
+    """The paper of the PDF; None where there shall be none. Whether it can be printed is found before a long run.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is paper and nothing to print on it.
+    InterpkitError
+        If the paper is unknown, or what printing needs is not installed.
+    """
+    if not pdf:
+        if paper is not None:
+            raise typer.BadParameter(f"--paper {paper} is the paper of --pdf; ask for both")
+        return None
+    from interpkit.report import check_paper
+
+    check_paper(paper or "a4")
+    return paper or "a4"
 
 
 def layer_names(given: list[str] | None) -> list[str] | None:

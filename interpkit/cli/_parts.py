@@ -43,10 +43,13 @@ def parts(
     overwrite: options.Overwrite = False,
     report: options.Report = True,
     single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
     as_document: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure how part-like the units of a layer are, and how steadily they fire at landmarks."""
     arguments = locals()
     asked = Asked(model, labels, options.layer_names(layer), options.loading(arguments), chosen(PARTS, arguments))
-    carry_out(PARTS, asked, Output(out, overwrite, report, single_file, as_document, quiet))
+    output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
+    carry_out(PARTS, asked, output)

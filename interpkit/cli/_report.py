@@ -12,11 +12,16 @@ from interpkit.cli._shown import show
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that a command wrote, such as reports/RUN.")]
 
 
-def report(run: Run, *, single_file: options.SingleFile = False) -> None:
+def report(
+    run: Run, *, single_file: options.SingleFile = False, pdf: options.Pdf = False, paper: options.Paper = None
+) -> None:
     """Build the page of a run again from its stored results."""
-    from interpkit.report import build
+    from interpkit.report import build, build_pdf
 
+    printed_on = options.printed_on(paper, pdf=pdf)
     line(str(build(run, single_file=single_file)))
+    if printed_on:
+        line(str(build_pdf(run, paper=printed_on)))
 
 
 def open_run(

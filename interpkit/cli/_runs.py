@@ -12,6 +12,8 @@ from typing import Any
 from interpkit.errors import ResultError
 
 REPORTS = Path("reports")
+# Results that judge another verb's result and mean nothing once that is gone.
+JUDGES = {"rotate": "dissect", "shuffle": "dissect", "untrained": "dissect"}
 # Characters of a run's name; file systems take 255 bytes.
 LONGEST = 160
 
@@ -75,7 +77,9 @@ def _check_place(folder: Path, there: Sequence[Path]) -> None:
     if folder in there:
         raise ResultError(f"{folder} is the result of one layer; --out names the folder of a run: {folder.parent}")
     inside = [] if there or not folder.is_dir() else [path.name for path in sorted(folder.iterdir())]
-    strange = [name for name in inside if not name.startswith(".") and name not in {PICTURES, "index.html"}]
+    strange = [
+        name for name in inside if not name.startswith(".") and name not in {PICTURES, "index.html", "report.pdf"}
+    ]
     if strange:
         raise ResultError(f"{folder} holds no run, but {strange[0]}, so it is left alone; choose another --out")
 
@@ -125,7 +129,8 @@ def folder_made(folder: Path) -> Iterator[None]:
 def store(results: Sequence[Any], folder: Path) -> None:
     """Save every layer of a run; what an earlier run left there goes when all of the new one is written.
 
-    Results of other verbs on the same network and images stay: one page shows them together.
+    Results of other verbs on the same network and images stay: one page shows them together; but not those that judge
+    what is replaced.
     """
     from interpkit.results import PICTURES, picture_file, read_about, result_folder_name, result_folders, save
 
@@ -138,7 +143,8 @@ def store(results: Sequence[Any], folder: Path) -> None:
             about = read_about(old)
         listed[old] = set(map(picture_file, about.get("pictures", ())))
         was = about.get("provenance", {})
-        beside = was.get("verb") != made.verb and was.get("model_sha") == made.model_sha
+        verb = was.get("verb")
+        beside = made.verb not in {verb, JUDGES.get(verb)} and was.get("model_sha") == made.model_sha
         if not (beside and was.get("labels_sha") == made.labels_sha):
             earlier.append(old)
     again = bool(earlier)
@@ -151,6 +157,8 @@ def store(results: Sequence[Any], folder: Path) -> None:
     kept |= {name for old, names in listed.items() if old not in earlier for name in names}
     for name in {name for old in earlier for name in listed[old]} - kept:
         (folder / PICTURES / name).unlink(missing_ok=True)
+    if earlier:
+        (folder / "report.pdf").unlink(missing_ok=True)
 
 
 def build_page(folder: Path, *, single_file: bool) -> Path:
@@ -159,3 +167,11 @@ def build_page(folder: Path, *, single_file: bool) -> Path:
 
     page: Path = build(folder, single_file=single_file)
     return page
+
+
+def print_page(folder: Path, *, paper: str) -> Path:
+    """The page of the run as a PDF."""
+    from interpkit.report import build_pdf
+
+    printed: Path = build_pdf(folder, paper=paper)
+    return printed

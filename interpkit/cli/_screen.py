@@ -60,25 +60,9 @@ def progress_shown(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     if quiet:
         yield lambda _stage, _done, _total: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.text import Text
+    from interpkit.running import progress
 
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:  # noqa: ANN401 - rich's task
-            """Images a second."""
-            return Text(f"{task.speed or 0:5.1f} images/s")
-
-    console = Console(stderr=True)
-    columns = [TextColumn("{task.description:<11}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
-    tasks: dict[str, Any] = {}
-    with _remarks_shown(), Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
-
+    with _remarks_shown(), progress() as show:
         yield show
 
 

@@ -1,6 +1,6 @@
 """A result in ten lines: the run, the numbers with their chance levels, the best units."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from interpkit.cli._screen import aligned, line
@@ -8,6 +8,9 @@ from interpkit.cli._screen import aligned, line
 
 def show(result: Any, *, best: int = 5) -> None:  # noqa: ANN401 - a result, whose type needs pandas
     """Print a result of any kind."""
+    if result.provenance.verb == "side-by-side":
+        _side_by_side(result)
+        return
     count = result.images if isinstance(result.images, int) else len(result.images)
     line(f"{result.provenance.model} {result.layer} on {result.provenance.labels}: {count:,} images")
     _WORDS[result.provenance.verb](result, best)
@@ -44,6 +47,52 @@ def _dissection(result: Any, best: int) -> None:  # noqa: ANN401
             for u, c, g, iou in table[["unit", "concept", "category", "iou"]].to_numpy()
         ]
     )
+
+
+def _rotation(result: Any, best: int) -> None:  # noqa: ANN401
+    bases = "basis" if result.rotations == 1 else "bases"
+    line(f"  units turned towards {result.rotations:,} random {bases}: mean number of unique detectors (top label)")
+    rows: list[tuple[str, ...]] = [("alpha", "unique", "chance", "detectors", "chance")]
+    for step in result.summary()["alphas"]:
+        luck = step["chance"]
+        pairs = [(step[name], luck[name]) for name in ("unique_detectors_top_label", "detectors")]
+        rows.append((f"{step['alpha']:g}", *(f"{value:.1f}" for pair in pairs for value in pair)))
+    _rows(rows)
+
+
+def _shuffles(result: Any, best: int) -> None:  # noqa: ANN401
+    summary = result.summary()
+    luck, rate = summary["chance"], summary["false_detector_rate"]
+    times = "once" if result.shuffles == 1 else f"{result.shuffles:,} times"
+    line(
+        f"  {summary['detectors']:,} detectors; with the labels shuffled {times} {luck['detectors']:.1f} "
+        f"({luck['range'][0]:,} to {luck['range'][1]:,})"
+    )
+    if rate is not None:
+        line(f"  false-detector rate at IoU > {result.iou_threshold:g}: {rate:.1%}")
+
+
+def _untrained(result: Any, best: int) -> None:  # noqa: ANN401
+    summary = result.summary()
+    line(
+        f"  untrained: {summary['detectors']:,} of {result.units:,} units detect a concept (chance "
+        f"{summary['chance']['detectors']:,}); unique by top label {summary['unique_detectors_top_label']:,} "
+        f"(chance {summary['chance']['unique_detectors_top_label']:,})"
+    )
+
+
+def show_units(result: Any, units: Sequence[int]) -> None:  # noqa: ANN401
+    """Print chosen units of a dissection, with the image on which each fires most."""
+    if not len(units):
+        line(f"  {result.layer}: no unit detects what was asked for")
+        return
+    table = result.table().set_index("unit").loc[list(units)].reset_index()
+    rows: list[tuple[str, ...]] = [("unit", "concept", "category", "IoU", "detector", "top image")]
+    for row in table.to_dict(orient="records"):
+        detects = "yes" if row["detector"] else "no"
+        name = row["concept"] or "none"
+        rows.append((str(row["unit"]), name, row["category"], f"{row['iou']:.3f}", detects, row["top_image"]))
+    _rows(rows)
 
 
 def _entanglement(result: Any, best: int) -> None:  # noqa: ANN401
@@ -129,6 +178,37 @@ def _comparison(result: Any, best: int) -> None:  # noqa: ANN401
         line(f"  {warning}")
 
 
+def _side_by_side(result: Any) -> None:  # noqa: ANN401
+    line(f"{', '.join(result.names[:-1])} and {result.names[-1]} side by side")
+    if result.forced:
+        line(f"  forced; they do not compare: {'; '.join(result.forced)}")
+    rows: list[tuple[str, ...]] = [("", "value", "95% interval", "by chance", "change", "95% interval", "")]
+    for one in result.measures:
+        rows.append((one.title, *[""] * 6))
+        rows += [_column_of(result, one, n) for n in range(len(result.columns))]
+    _rows(rows)
+    for warning in result.warnings:
+        line(f"  {warning}")
+
+
+def _column_of(result: Any, one: Any, n: int) -> tuple[str, ...]:  # noqa: ANN401
+    """What one column has of a measure, beside the first."""
+    said = [one.said(value) for value in (one.values[n], one.low[n], one.high[n], one.floors[n], one.changes[n])]
+    value, low, high, floor, change = ("" if text == "none" else text for text in said)
+    apart = [one.said(number) for number in (one.changes_low[n], one.changes_high[n])]
+    verdict = {"unclear": "no clear change", "neither": ""}.get(one.verdict(n), one.verdict(n))
+    known = apart != ["none", "none"]
+    return (
+        f"  {result.names[n]}",
+        value,
+        f"{low} to {high}" if low else "",
+        floor,
+        change,
+        " to ".join(apart) if known else "",
+        verdict if known else "",
+    )
+
+
 def _graph(result: Any, best: int) -> None:  # noqa: ANN401
     of = f" of class {result.class_name}" if result.class_name else ""
     apart = f"{len(result.held_out):,} images held out"
@@ -191,6 +271,9 @@ def _number(value: float | None) -> str:
 
 _WORDS: Mapping[str, Callable[[Any, int], None]] = {
     "dissect": _dissection,
+    "rotate": _rotation,
+    "shuffle": _shuffles,
+    "untrained": _untrained,
     "entangle": _entanglement,
     "parts": _parts,
     "graph": _graph,

@@ -28,7 +28,7 @@ def _about(name: str, title: str, group: str, *, better: Better, unit: Unit, flo
     return Measure(name, title, group, _NAN, _NAN, _NAN, _NAN, floor=floor, better=better, unit=unit, words=words)
 
 
-_ABOUT = {
+ABOUT = {
     one.name: one
     for one in (
         _about(
@@ -168,7 +168,7 @@ _ABOUT = {
 def _filled(name: str, values: Pair, floors: Pair = (None, None), *, least: float = 0.0, more: str = "") -> Measure:
     """The measure called ``name`` with both networks' numbers; ``more`` is said after its words."""
     before, after, floor_before, floor_after = (_NAN if one is None else float(one) for one in (*values, *floors))
-    about = _ABOUT[name]
+    about = ABOUT[name]
     return replace(
         about,
         before=before,
@@ -339,4 +339,4 @@ MEASURERS: Mapping[type[Any], Callable[[Any, Any], Found]] = {
     PartScores: _scored,
     Dissection: _dissected,
 }
-ORDER = tuple(_ABOUT)
+ORDER = tuple(ABOUT)

@@ -1,6 +1,9 @@
 """What can be wrong with the arguments of ``dissect``."""
 
-from interpkit.errors import InterpkitError, nearest
+from collections.abc import Sequence
+
+from interpkit.errors import InterpkitError, LabelSetError, nearest
+from interpkit.labels import LabelSet
 from interpkit.running import ALIGNMENTS
 
 CATEGORY_RULES = ("annotated", "all")
@@ -28,3 +31,42 @@ def check_options(*, align: str, quantile: float, iou: float, category_rule: str
         if value not in have:
             close = ", ".join(nearest(value, have, count=1) or have)
             raise InterpkitError(f"no {what} {value!r}; there is {', '.join(have)}; nearest: {close}")
+
+
+def check_alphas(alphas: Sequence[float]) -> list[float]:
+    """How far to turn, as rising numbers.
+
+    Raises
+    ------
+    InterpkitError
+        If there are none, one lies outside 0..1, or one is there twice.
+    """
+    values = sorted(float(alpha) for alpha in alphas)
+    if not values or not all(0 <= alpha <= 1 for alpha in values) or len(set(values)) < len(values):
+        asked = ",".join(f"{float(alpha):g}" for alpha in alphas) or "nothing"
+        raise InterpkitError(f"a layer is turned by different numbers from 0 to 1, such as 0,0.5,1, not by {asked}")
+    return values
+
+
+def check_repeats(what: str, number: int) -> None:
+    """Stop at less than one repetition.
+
+    Raises
+    ------
+    InterpkitError
+        Naming it.
+    """
+    if number < 1:
+        raise InterpkitError(f"{what} must be at least 1, not {number}")
+
+
+def check_labelled(what: str, labels: LabelSet) -> None:
+    """Stop at a label set that names nothing.
+
+    Raises
+    ------
+    LabelSetError
+        Naming it.
+    """
+    if not labels.categories:
+        raise LabelSetError(f"{what} is judged by concepts, and label set {labels.name} has none")

@@ -45,7 +45,7 @@ class Partners:
         The images whose labels are in the pool from the start, for `fill`.
     """
 
-    def __init__(self, rows: Ints, *, category: Ints, seed: int) -> None:
+    def __init__(self, rows: Ints, *, category: Ints, seed: int | tuple[int, int]) -> None:
         self._category = category
         self._rng = np.random.default_rng(seed)
         self._pool: dict[int, list[_Part]] = defaultdict(list)

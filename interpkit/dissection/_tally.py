@@ -32,13 +32,13 @@ DRAWING_THREADS = 2
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Images counted in one go: rows, blocks (n,), maps (n, U, h, w) per layer, labels, and their partners' labels."""
+    """Images counted in one go: rows, blocks (n,), maps (n, U, h, w) per layer, labels; partners' labels a shuffle."""
 
     rows: list[int]
     block: Ints
     maps: dict[str, Floats]
     own: list[PackedLabels]
-    partners: list[PackedLabels]
+    partners: list[list[PackedLabels]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class _Found:
 
     on: OnBits
     own: _Met
-    luck: _Met
+    luck: list[_Met]
 
 
 class _Sums:
@@ -130,6 +130,10 @@ class Tally:
         (h, w).
     images
         How many images will be counted, at most; decides the width of the counters.
+    shuffles
+        How often the labels of other images are counted.
+    blocks
+        How many blocks of images are kept apart: `BLOCKS`, or 1 for none.
     """
 
     def __init__(
@@ -141,14 +145,18 @@ class Tally:
         categories: int,
         map_size: tuple[int, int],
         images: int,
+        shuffles: int = 1,
+        blocks: int = BLOCKS,
     ) -> None:
         self._observed = observed
         self._resampler = resampler
         self.category = category
         units, k = observed.peaks.image.shape
         largest = images * resampler.grid[0] * resampler.grid[1]
-        self._sums = _Sums((BLOCKS, units, len(category)), categories=categories, largest=largest)
-        self._luck = _Sums((1, units, len(category)), categories=categories, largest=largest)
+        self._blocks = blocks
+        self._sums = _Sums((blocks, units, len(category)), categories=categories, largest=largest)
+        one = (1, units, len(category))
+        self._luck = [_Sums(one, categories=categories, largest=largest) for _ in range(shuffles)]
         self.packing = Packing(resampler)
         above = np.nextafter(observed.thresholds, np.float32(np.inf))
         self._level = np.where(observed.silent, above, observed.thresholds)[:, None, None]
@@ -174,9 +182,11 @@ class Tally:
             np.tile(self._observed.thresholds, n),
             strict=np.tile(self._observed.silent, n),
         )
-        on, block = on_bits(squares, self.packing, units=units), chunk.block[part]
+        on, block = on_bits(squares, self.packing, units=units), chunk.block[part] % self._blocks
         own = self._met(on, chunk.own[part], block=block, packing=packing)
-        return _Found(on, own, self._met(on, chunk.partners[part], block=np.zeros_like(block), packing=packing))
+        nowhere = np.zeros_like(block)
+        luck = [self._met(on, others[part], block=nowhere, packing=packing) for others in chunk.partners]
+        return _Found(on, own, luck)
 
     def _met(self, on: OnBits, labels: list[PackedLabels], *, block: Ints, packing: int) -> _Met:
         entries = [one.entries[packing] for one in labels]
@@ -189,7 +199,8 @@ class Tally:
         """Add what was found on images with maps (n, U, h, w), and keep the maps of which they are top images."""
         for part in found:
             self._sums.add(part.on, part.own, pixels=self._pixels)
-            self._luck.add(part.on, part.luck, pixels=self._pixels)
+            for sums, luck in zip(self._luck, part.luck, strict=True):
+                sums.add(part.on, luck, pixels=self._pixels)
         for i, row in enumerate(chunk.rows):
             if row in self._slots:
                 units, slots = np.array(self._slots[row]).T
@@ -226,9 +237,14 @@ class Tally:
         """The counts so far."""
         return self._sums.counts(self.category)
 
-    def luck(self) -> Counts:
-        """The counts so far against the labels of other images."""
-        return self._luck.counts(self.category).total()
+    @property
+    def shuffles(self) -> int:
+        """How often the labels of other images are counted."""
+        return len(self._luck)
+
+    def luck(self, shuffle: int = 0) -> Counts:
+        """The counts so far against the labels of other images, of one shuffle."""
+        return self._luck[shuffle].counts(self.category).total()
 
 
 def tally(
@@ -246,7 +262,9 @@ def tally(
     """Count every image: ``batches`` hold the maps of the images ``rows`` of the label set, in that order."""
     packings, which = _packings(tallies)
     reader = _Reader(labels, packings, grid)
-    partners = Partners(rows if labels.grid else rows[:0], category=category, seed=seed)
+    shuffles = max(one.shuffles for one in tallies.values())
+    there = rows if labels.grid else rows[:0]
+    partners = [Partners(there, category=category, seed=(seed, k) if k else seed) for k in range(shuffles)]
     block = np.array([block_of(name) for name in labels.images["image"]])
     each = max(1, min(AT_ONCE, MOST_CELLS // sum(one.cells for one in tallies.values())))
 
@@ -255,13 +273,14 @@ def tally(
 
     def chunks() -> Iterator[_Chunk]:
         # Partners depend on the images before, so they are handed out here, in order, whoever reads and counts.
-        partners.fill(reader.keep(partners.first))
+        for shuffle in partners:
+            shuffle.fill(reader.keep(shuffle.first))
         images = _images(batches)
         parts = np.split(rows, range(each, len(rows), each))
         for some, future in zip(parts, ahead(reader.read, parts, workers=1, window=4), strict=True):
             maps = _stacked(list(islice(images, len(some))))
             own = future.result()
-            others = [partners.of(row, one) for row, one in zip(some.tolist(), own, strict=True)]
+            others = [[shuffle.of(*pair) for pair in zip(some.tolist(), own, strict=True)] for shuffle in partners]
             yield _Chunk(some.tolist(), block[some], maps, own, others)
 
     done = 0

@@ -25,12 +25,12 @@ NO_PLACE = {
 }
 # What a recipe of ours says it is.
 KIND = "finetuned"
-PAGE = "index.html"
+PAGE, PDF = "index.html", "report.pdf"
 # How every page of a report begins, so that another page of that name is told from it.
 _OURS = b'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:'
 # Files that were being written when a process was killed.
 _PART = re.compile(
-    rf"\.{re.escape(FILE)}\.\d+|\.{re.escape(PAGE)}\.\d+|\.({re.escape(WEIGHTS)}|{re.escape(RECIPE)})\b.*\.part"
+    rf"\.{re.escape(FILE)}\.\d+|\.({re.escape(PAGE)}|{re.escape(PDF)})\.\d+|\.({re.escape(WEIGHTS)}|{re.escape(RECIPE)})\b.*\.part"
 )
 _PICTURE = re.compile(r".*-[0-9a-f]{8}\.jpg|\..*-[0-9a-f]{8}\.jpg\.\d+")
 
@@ -146,6 +146,8 @@ def clear(folder: Path) -> None:
         (folder / PICTURES / name).unlink(missing_ok=True)
     with suppress(OSError):
         (folder / PICTURES).rmdir()
+    if mine:
+        (folder / PDF).unlink(missing_ok=True)
     for path in list(folder.iterdir()):
         if path.name != PICTURES and _left_over(path):
             path.unlink(missing_ok=True)

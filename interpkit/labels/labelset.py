@@ -19,6 +19,7 @@ from interpkit.labels.extras import classes_file, landmarks_file, read_classes, 
 from interpkit.labels.findings import Complain, Finding, refuse
 from interpkit.labels.landmarks import landmarks_of_input
 from interpkit.labels.places import Found, locate
+from interpkit.labels.showing import shown
 from interpkit.labels.targets import Targets, classified, targets
 
 _UNLABELLED = ("images", "image-folder")
@@ -120,6 +121,10 @@ class LabelSet:
         """Name, layout and sizes."""
         held = f"{len(self.concepts)} concepts" if self.grid else "no label maps"
         return f"LabelSet({self.name!r}, {self.layout}, {len(self)} images, {held})"
+
+    def _repr_html_(self) -> str:
+        """What the set holds, for notebooks: static, no network."""
+        return shown(self, listed=len(self._contents.images))
 
     @property
     def concepts(self) -> pd.DataFrame:

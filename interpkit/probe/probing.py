@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,28 @@ class Probe:
         self._shapes: dict[str, tuple[int, int, int]] | None = None
         self._look(blank(loaded), must=asked is None)
         self.layers = tuple(self._found)
+
+    def __repr__(self) -> str:
+        """Network and layers."""
+        return f"Probe({self.loaded.name!r}, {list(self.layers)})"
+
+    def _repr_html_(self) -> str:
+        """The network, its input and the shape of each layer's maps, for notebooks: static, no network."""
+        head = (
+            f"<p><b>{escape(self.loaded.name)}</b> on {escape(str(self.device))}, "
+            f"input {escape(self.preprocessing.described)}</p>"
+        )
+        try:
+            shapes = self.shapes()
+        except ModelError:
+            # It does not take blank images of this size; the first real ones will tell.
+            return head + "".join(f"<p>{escape(layer)}</p>" for layer in self.layers)
+        rows = "".join(
+            f"<tr><td>{escape(layer)}</td><td>{units:,}</td><td>{high} x {wide}</td></tr>"
+            for layer, (units, high, wide) in shapes.items()
+        )
+        columns = "<tr><th>layer</th><th>units</th><th>map</th></tr>"
+        return f'{head}<table class="dataframe"><thead>{columns}</thead><tbody>{rows}</tbody></table>'
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """The maps of each layer.
@@ -156,6 +179,12 @@ class Probe:
     def on(self, device: str) -> "Probe":
         """The same layers of the same network, which moves to ``device``."""
         return self._again(self.layers, device)
+
+    def of(self, loaded: LoadedModel) -> "Probe":
+        """The same layers of another network of the same structure, on the same device."""
+        probe = Probe(loaded, self.layers, device=str(self.device), reshape=self.reshape)
+        probe.scripted = self.scripted
+        return probe
 
     def _again(self, layers: Sequence[str], device: str) -> "Probe":
         """Layers of the same network on a device, repeated as this probe is: from Python, if that is what it takes."""

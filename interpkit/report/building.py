@@ -1,7 +1,8 @@
 """A run's folder -> its page."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from interpkit.report import sections
 from interpkit.report.formats import FILTERS
 from interpkit.report.kinds import by_kind, question
 from interpkit.report.matrices import STOPS
-from interpkit.report.page import Page, Section
+from interpkit.report.page import PAPERS, Page, Section
 from interpkit.results import load_run, result_folders
 
 PAGE = "index.html"
@@ -38,24 +39,34 @@ def build(run: str | Path, *, single_file: bool = False) -> Path:
     """
     folder = Path(run)
     results = load_run(folder)
-    where = folder.parent if result_folders(folder) == [folder] else folder
-    layers = tuple(dict.fromkeys(result.layer for result in results))
-    page = Page(
+    page = blank(folder, results, single_file=single_file)
+    with written(folder / PAGE) as part:
+        part.write_text(document(results, page), encoding="utf-8")
+    return folder / PAGE
+
+
+def blank(folder: Path, results: Sequence[Any], *, single_file: bool = False, paper: str = "") -> Page:
+    """The page of a run's results before anything stands on it."""
+    return Page(
         folder=folder,
-        results=where,
-        layers=layers,
+        results=folder.parent if result_folders(folder) == [folder] else folder,
+        layers=tuple(dict.fromkeys(result.layer for result in results)),
         verbs=frozenset((result.layer, result.provenance.verb) for result in results),
         single_file=single_file,
         environment=_environment(),
+        paper=paper,
     )
-    path = folder / PAGE
-    part = path.with_name(f".{PAGE}.{os.getpid()}")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Where to write what shall stand at ``path``: it is put in its place when it is whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(_document(results, page), encoding="utf-8")
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return path
 
 
 def _environment() -> Environment:
@@ -68,10 +79,12 @@ def _environment() -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.globals["stops"] = STOPS
+    environment.globals["papers"] = PAPERS
     return environment
 
 
-def _document(results: Sequence[Any], page: Page) -> str:
+def document(results: Sequence[Any], page: Page) -> str:
+    """The page of results, as HTML."""
     offers: list[Section] = [_plugins.load(sections.__name__, name) for name in _plugins.names(sections.__name__)]
     offers.sort(key=lambda offer: offer.order)
     first = min(offer.order for offer in offers if offer.scope == "layer")

@@ -19,12 +19,12 @@ def state_cards(states: Sequence[tuple[str, Gallery]], page: Page) -> dict[str, 
         (words, gallery) of each state; all galleries show the same entries.
     """
     units = list(dict.fromkeys(states[0][1].unit.tolist()))
-    cards = [{"unit": unit, "rows": [(words, _crops(one, unit, page)) for words, one in states]} for unit in units]
+    cards = [{"unit": unit, "rows": [(words, unit_crops(one, unit, page)) for words, one in states]} for unit in units]
     most = max((len(crops) for card in cards for _, crops in card["rows"]), default=0)
     return {"cards": cards, "most": most, "sheet": SHEET, "grid": states[0][1].grid}
 
 
-def _crops(gallery: Gallery, unit: int, page: Page) -> list[Any]:
+def unit_crops(gallery: Gallery, unit: int, page: Page) -> list[Any]:
     """(picture, outline) of each entry of a unit."""
     entries = gallery.of(unit).tolist()
     return [(page.picture(gallery.names[gallery.image[e]]), gallery.outlines[e]) for e in entries]

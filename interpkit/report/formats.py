@@ -46,6 +46,17 @@ def number(value: float | None) -> str:
     return f"\N{MINUS SIGN}{text}" if value < 0 and text != "0" else text
 
 
+def average(value: float) -> str:
+    """A mean of whole numbers: one decimal, where there is one.
+
+    Examples
+    --------
+    >>> average(9.667), average(1212.0)
+    ('9.7', '1,212')
+    """
+    return f"{value:,.1f}".removesuffix(".0")
+
+
 def signed(value: float) -> str:
     """A change: a measured number that always says which way.
 
@@ -139,6 +150,7 @@ def listed(names: Sequence[str], *, most: int = 12) -> str:
 
 
 FILTERS = {
+    "average": average,
     "count": count,
     "score": score,
     "number": number,

@@ -2,12 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
-from interpkit.results import Comparison, Dissection, Entanglement, ExplanatoryGraph, FineTuning, PartScores
+from interpkit.results import (
+    Comparison,
+    Dissection,
+    Entanglement,
+    ExplanatoryGraph,
+    FineTuning,
+    PartScores,
+    Rotation,
+    Shuffles,
+    SideBySide,
+    Untrained,
+)
 
+# Letters up to which a heading names columns one by one.
+LONGEST = 60
 # What a section needs that speaks of whatever there is.
-ANY = Comparison | FineTuning | Dissection | Entanglement | PartScores | ExplanatoryGraph
+ANY = SideBySide | Comparison | FineTuning | Dissection | Entanglement | PartScores | ExplanatoryGraph
 
 
 @dataclass(frozen=True)
@@ -25,14 +39,16 @@ class Kind:
     """
 
     verb: str
-    result: type
+    result: type | UnionType
     heading: str
 
 
 KINDS = (
+    Kind("side-by-side", SideBySide, "Side by side"),
     Kind("compare", Comparison, "Before and after"),
     Kind("finetune", FineTuning, "Training"),
-    Kind("dissect", Dissection, "Concepts"),
+    # What judges a dissection stands on its part of the page.
+    Kind("dissect", Dissection | Rotation | Shuffles | Untrained, "Concepts"),
     Kind("entangle", Entanglement, "Classes"),
     Kind("parts", PartScores, "Parts"),
     Kind("graph", ExplanatoryGraph, "Part patterns"),
@@ -55,6 +71,8 @@ def question(results: Sequence[Any], whose: str) -> str:
     """
     groups = by_kind(results)
     verbs = {kind.verb for kind, _ in groups}
+    if "side-by-side" in verbs:
+        return f"how {_and(groups[0][1][0].names)} compare"
     if "compare" in verbs:
         before, after = groups[0][1][0].columns
         return f"what changed between {before} and {after}"
@@ -74,6 +92,11 @@ def question(results: Sequence[Any], whose: str) -> str:
         of = next((f" of {name}" for _, found in groups for name in _classes(found) if name), "")
         parts.append(f"which parts{of} {they} stand for")
     return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts) or f"what {whose} are"
+
+
+def _and(names: Sequence[str]) -> str:
+    said = f"{', '.join(names[:-1])} and {names[-1]}"
+    return said if len(said) <= LONGEST else f"{len(names)} results"
 
 
 def _classes(results: Sequence[Any]) -> list[str]:

@@ -12,6 +12,11 @@ from markupsafe import Markup
 
 from interpkit.results import PICTURES, picture_file
 
+# Sheets of paper: what CSS calls them, and the margins at their sides that leave both the same width to print on.
+PAPERS = {"a4": ("A4", "12mm"), "letter": ("letter", "14.95mm")}
+# Units that are shown as cards on paper; the table holds the others too.
+MOST_CARDS = 100
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -52,6 +57,8 @@ class Page:
         Which layer has a result of which verb, as pairs.
     single_file
         Pictures are embedded instead of referenced.
+    paper
+        The size of the sheets that it is printed on, a key of ``PAPERS``; empty for a page on a screen.
     """
 
     folder: Path
@@ -60,6 +67,7 @@ class Page:
     verbs: frozenset[tuple[str, str]]
     single_file: bool
     environment: Environment
+    paper: str = ""
     pictures: dict[str, Picture] = field(default_factory=dict)
 
     def render(self, template: str, values: Mapping[str, Any]) -> Markup:
@@ -71,6 +79,13 @@ class Page:
         if name not in self.pictures:
             self.pictures[name] = self._read(name)
         return self.pictures[name]
+
+    def cards(self, verb: str) -> int | None:
+        """How many units of a layer's result of ``verb`` are shown as cards; None for all of them.
+
+        On a screen all are there; on paper at most ``MOST_CARDS`` in all layers together.
+        """
+        return MOST_CARDS // max(sum(of == verb for _, of in self.verbs), 1) if self.paper else None
 
     def place(self, layer: str) -> int:
         """Place of a layer among those of the run."""

@@ -11,6 +11,7 @@ from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance, fingerprint
+from interpkit.results._published import PAPERS_IOU, PublishedTable, read_published, units_by_concept
 from interpkit.results._storage import (
     PICTURES,
     load,
@@ -23,14 +24,20 @@ from interpkit.results._storage import (
     save,
 )
 from interpkit.results.comparison import Comparison, Measure
-from interpkit.results.dissection import Dissection, TopImages
+from interpkit.results.dissection import UNIQUE_RULES, Dissection, TopImages
 from interpkit.results.entanglement import Entanglement
 from interpkit.results.explanatorygraph import ExplanatoryGraph
 from interpkit.results.finetuning import FineTuning, Outputs
 from interpkit.results.partscores import PartScores
+from interpkit.results.rotation import Rotation
+from interpkit.results.shuffles import Shuffles
+from interpkit.results.sidebyside import Movers, SideBySide, SideColumn, SideMeasure
+from interpkit.results.untrained import Untrained
 
 __all__ = [
+    "PAPERS_IOU",
     "PICTURES",
+    "UNIQUE_RULES",
     "Ablation",
     "Adversarial",
     "Association",
@@ -47,13 +54,21 @@ __all__ = [
     "GraphPictures",
     "Localisation",
     "Measure",
+    "Movers",
     "Outputs",
     "PartScores",
     "Parts",
     "Provenance",
+    "PublishedTable",
+    "Rotation",
+    "Shuffles",
+    "SideBySide",
+    "SideColumn",
+    "SideMeasure",
     "Stability",
     "TemplateScores",
     "TopImages",
+    "Untrained",
     "best_of_each",
     "fingerprint",
     "load",
@@ -61,8 +76,10 @@ __all__ = [
     "owners",
     "picture_file",
     "read_about",
+    "read_published",
     "result_folder_name",
     "result_folders",
     "safe_name",
     "save",
+    "units_by_concept",
 ]

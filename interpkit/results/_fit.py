@@ -1,5 +1,6 @@
 """Whether the stored parts of a result belong together."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,3 +40,15 @@ def check_fit(result: "Dissection") -> None:
         raise ValueError("the outlines are not those of these units")
     if result.top.image.max(initial=-1) >= len(result.top.names):
         raise ValueError(f"{len(result.top.names)} pictures are listed, more are shown")
+
+
+def check_shape(name: str, shape: Sequence[int], wanted: Sequence[int]) -> None:
+    """Stop at an array that belongs to another result.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    if tuple(shape) != tuple(wanted):
+        raise ValueError(f"{name} has shape {tuple(shape)}, not {tuple(wanted)}")

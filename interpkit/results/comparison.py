@@ -11,6 +11,7 @@ import pandas as pd
 
 from interpkit.errors import UnknownNameError
 from interpkit.results._analyses import plain
+from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
@@ -123,8 +124,8 @@ class Measure:
         return before if before == after else f"{before} / {after}"
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Brief):
     """Two networks side by side.
 
     Attributes

@@ -11,6 +11,7 @@ import pandas as pd
 
 from interpkit.counts import BlockCounts, Counts
 from interpkit.errors import UnknownNameError
+from interpkit.results._brief import Brief
 from interpkit.results._chance import Chance
 from interpkit.results._fit import check_fit
 from interpkit.results._parts import Parts
@@ -49,8 +50,8 @@ class TopImages:
     outlines: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Dissection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dissection(Brief):
     """Names for the units of one layer, with the counts they rest on (Bau et al. 2017).
 
     Attributes

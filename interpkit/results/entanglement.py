@@ -12,6 +12,7 @@ import pandas as pd
 from interpkit.counts import BLOCKS
 from interpkit.errors import UnknownNameError
 from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation, check_shapes, plain
+from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
@@ -36,8 +37,8 @@ _ARRAYS = (
 _VALUES = ("layer", "images", "signed", "multi_label", "head")
 
 
-@dataclass(frozen=True, eq=False)
-class Entanglement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Entanglement(Brief):
     """How much each unit tells about each class, and how the units of a class relate (Liang et al., ECCV 2020).
 
     Attributes
@@ -383,9 +384,8 @@ class Entanglement:
             f"mutual information score {self.mis:.3f} nats, {self.normalised_mis:.3f} of what is there to know; "
             f"permuted labels give {self.mis_floor:.3f} and {self.normalised_mis_floor:.3f}.</p>"
         )
-        best = self.table().sort_values(["information", "unit"], ascending=[False, True]).head(10)
-        shown = best[["unit", "owner", "information", "purity"]]
-        return head + shown.to_html(index=False, float_format="{:.3f}".format)
+        best = self.table()[["unit", "owner", "information", "purity"]].nlargest(10, "information")
+        return head + best.to_html(index=False, float_format="{:.3f}".format)
 
 
 def _restored(kind: type[Any], parts: Parts, name: str) -> Any:  # noqa: ANN401 - one of the analyses

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from interpkit.results._brief import Brief
 from interpkit.results._graph import GraphEvaluation, GraphLayer, GraphPictures, check_numbers
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
 
 
-@dataclass(frozen=True, eq=False)
-class ExplanatoryGraph:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExplanatoryGraph(Brief):
     """Part patterns of a network on the images of one class (Zhang et al., AAAI 2018).
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
@@ -38,8 +39,8 @@ class Outputs:
     margin: float
 
 
-@dataclass(frozen=True, eq=False)
-class FineTuning:
+@dataclass(frozen=True, eq=False, repr=False)
+class FineTuning(Brief):
     """A training with an interpretable loss, or its control.
 
     Attributes

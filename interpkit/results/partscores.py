@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._parts import Parts
@@ -20,8 +21,8 @@ _VALUES = ("layer", "images", "units")
 _MEASURES: dict[str, type[Any]] = {"stability": Stability, "association": Association, "templates": TemplateScores}
 
 
-@dataclass(frozen=True, eq=False)
-class PartScores:
+@dataclass(frozen=True, eq=False, repr=False)
+class PartScores(Brief):
     """Location instability, overlap with parts and template diagnostics of one layer (Zhang et al., CVPR 2018).
 
     Attributes

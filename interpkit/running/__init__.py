@@ -1,6 +1,7 @@
 """What every run has in common: how it is fed, timed, described, and repeated."""
 
 from interpkit.running.asking import COMMON, Run, command_line, planned_fingerprint
+from interpkit.running.bars import progress
 from interpkit.running.feeding import Fed, Progress, check_finite, fed, first_images, forward, silent
 from interpkit.running.layers import one_layer
 from interpkit.running.placing import ALIGNMENTS, Align, label_grid, place
@@ -26,5 +27,6 @@ __all__ = [
     "one_layer",
     "place",
     "planned_fingerprint",
+    "progress",
     "silent",
 ]

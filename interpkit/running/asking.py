@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "opencv-python-
 # Arguments of every verb that decide its result.
 COMMON = ("skip_bad", "split", "limit", "device", "batch_size", "memory_format", "threads", "seed")
 # Options of the command line that are called otherwise than the argument they stand for.
-FLAGS = {"analyses": "with", "class_name": "class"}
+FLAGS = {"analyses": "with", "class_name": "class", "alphas": "rotate", "shuffles": "shuffle-labels"}
 
 
 def planned_fingerprint(verb: str, probe: Probe, labels: LabelSet, *, deciding: Mapping[str, Any]) -> str:
@@ -67,6 +67,8 @@ class Run:
         The deciding arguments as asked for, and what they are when nobody asks.
     notes
         What the reader must be told.
+    command
+        What is typed to make it, where that is not the verb.
     """
 
     verb: str
@@ -78,6 +80,7 @@ class Run:
     feeding: Feeding
     watch: Stopwatch
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -117,7 +120,7 @@ def command_line(run: Run) -> str:
         keywords = "".join(f", {name}={value!r}" for name, value in asked.items())
         function = run.functions[len(probe.layers) > 1]
         return f"{function}(Probe(model, {list(probe.layers)}), LabelSet.open({_asked(run.labels)!r}){keywords})"
-    words = ["interpkit", run.verb, probe.loaded.spec, *probe.loaded.flags]
+    words = ["interpkit", run.command or run.verb, probe.loaded.spec, *probe.loaded.flags]
     words += ["--labels", _asked(run.labels), "--layer", ",".join(probe.layers)]
     for name, value in asked.items():
         if value is not None:

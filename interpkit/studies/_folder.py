@@ -11,7 +11,7 @@ from interpkit.models import LoadedModel
 from interpkit.results import PICTURES, read_about, result_folders, safe_name
 
 ORDINARY, INTERPRETABLE = NAMES = ("ordinary", "interpretable")
-PAGE = "index.html"
+PAGE, PDF = "index.html", "report.pdf"
 # What the study measures of each network; the training replaces its own result.
 _MEASURED = {"dissect": "", "entangle": "-entangle", "parts": "-parts"}
 
@@ -29,7 +29,7 @@ def check_folder(out: Path, base: LoadedModel) -> bool:
     _check_base(out, base)
     mine = comparisons(out)
     begun = bool(mine) or any(found != "nothing" for found in _trainings(out))
-    ours = {*NAMES, *(folder.name for folder in mine), *((PICTURES, PAGE) if begun else ())}
+    ours = {*NAMES, *(folder.name for folder in mine), *((PICTURES, PAGE, PDF) if begun else ())}
     inside = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     strange = [name for name in inside if name not in ours and not name.startswith(".")]
     if result_folders(out) == [out] or (strange and not begun):
@@ -89,4 +89,5 @@ def remove(out: Path, old: Sequence[Path]) -> None:
     for folder in old:
         shutil.rmtree(folder)
     if old:
-        (out / PAGE).unlink(missing_ok=True)
+        for name in (PAGE, PDF):
+            (out / name).unlink(missing_ok=True)

@@ -285,7 +285,7 @@ def bench_memory(folder: Path, *, images: int) -> bool:
 
 
 def bench_report(folder: Path, *, pairs: int) -> bool:
-    """The page of a 1,280-unit run, and the start of the command line."""
+    """The pages of runs with 1,280 and 2,048 units, on a screen and on paper, and the start of the command line."""
     run = folder / "run"
     command = [sys.executable, "-m", "interpkit"]
     source = PHOTOGRAPHS if PHOTOGRAPHS.is_dir() else "broden-mini"
@@ -298,7 +298,54 @@ def bench_report(folder: Path, *, pairs: int) -> bool:
     start = [timed(lambda: subprocess.run([*command, "--help"], check=True, capture_output=True)) for _ in range(pairs)]
     print(f"{median(page):8.2f} s  interpkit report, 1,280 units (limit 15)")
     print(f"{median(start):8.2f} s  interpkit --help (limit 0.5)")
-    return median(page) <= 15 and median(start) <= 0.5
+    good = bench_pdf(run) and bench_large_page(folder)
+    return good and median(page) <= 15 and median(start) <= 0.5
+
+
+WRITTEN = """
+import resource, sys, time
+from interpkit import report
+start = time.perf_counter()
+path = getattr(report, sys.argv[1])(sys.argv[2])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(time.perf_counter() - start, peak / 1e6, path.stat().st_size / 1e6)
+"""
+
+
+def written(function: str, run: Path) -> tuple[float, float, float]:
+    """Seconds, peak memory and size in MB of what a function of the report's writes."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITTEN, function, str(run)], check=True, capture_output=True, text=True
+    )
+    seconds, peak, size = map(float, done.stdout.split())
+    return seconds, peak, size
+
+
+def bench_pdf(run: Path) -> bool:
+    """The PDF of a run with 1,280 units."""
+    seconds, peak, size = written("build_pdf", run)
+    print(f"{seconds:8.2f} s  PDF, 1,280 units (limit 60); {size:.1f} MB (limit 20), {peak:.0f} MB of memory")
+    return seconds <= 60 and size <= 20
+
+
+def bench_large_page(folder: Path) -> bool:
+    """The page of a run with 2,048 units."""
+    run = folder / "large"
+    ask = [
+        "dissect",
+        "python:torchvision.models:resnet50",
+        "--layer",
+        "layer4",
+        "--labels",
+        "broden-mini",
+        "--limit",
+        "200",
+    ]
+    command = [sys.executable, "-m", "interpkit", *ask, "--out", str(run), "--quiet", "--no-report"]
+    subprocess.run(command, check=True, capture_output=True)
+    seconds, peak, _ = written("build", run)
+    print(f"{seconds:8.2f} s  page, 2,048 units (limit 20); {peak:.0f} MB of memory (limit 1000)")
+    return seconds <= 20 and peak <= 1000
 
 
 @contextmanager

@@ -24,8 +24,9 @@ UNITS = {
 }
 FILES = {
     "units.csv": "",
+    "concepts.csv": "how many units of each column detect each concept, by both rules",
     "history.csv": "the training, one row an epoch",
-    "measures.csv": "every measure of both networks with its chance levels",
+    "measures.csv": "every measure of all networks with its chance levels",
     "information.csv": "what every unit knows about every class, in nats",
     "scores.npz": "every score and count, as NumPy arrays",
     "result.json": "how the run was made, in full",
@@ -38,6 +39,8 @@ FILES = {
     "masked.json": "the same after their masks",
     "gallery-before.json": "where the units shown here fire before, as SVG paths",
     "gallery-after.json": "where they fire afterwards, as SVG paths",
+    "gallery-1.json": "where the units shown here fire in the first column, as SVG paths",
+    "gallery-2.json": "where they fire in the second, as SVG paths",
 }
 # What a training writes into its folder besides results.
 NETWORK = {

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from interpkit.report.kinds import ANY, by_kind
 from interpkit.report.page import Page, Section
-from interpkit.results import Comparison, ExplanatoryGraph, FineTuning
+from interpkit.results import Comparison, ExplanatoryGraph, FineTuning, SideBySide
 
 # Said in the settings; no reader needs it first.
 QUIET = ("maps kept", "features below")
@@ -19,7 +19,7 @@ def render(results: Sequence[Any], page: Page) -> Markup:
     every = dict.fromkeys(note for _, found in by_kind(results) for note in found[0].provenance.notes)
     notes = [note for note in every if not note.startswith(QUIET)]
     # What two trainings say of how they were made is no answer; the settings hold it too.
-    folded = any(isinstance(result, Comparison) for result in results)
+    folded = any(isinstance(result, Comparison | SideBySide) for result in results)
     values = {
         "groups": by_kind(results),
         "skipped": skipped,
@@ -32,7 +32,8 @@ def render(results: Sequence[Any], page: Page) -> Markup:
 def _unlike(results: Sequence[Any]) -> list[str]:
     """What keeps results that share a page from being compared."""
     # A training and a graph have images of their own, a comparison says of each group of measures what it rests on.
-    looked = [result for result in results if not isinstance(result, Comparison | ExplanatoryGraph | FineTuning)]
+    apart = Comparison | ExplanatoryGraph | FineTuning | SideBySide
+    looked = [result for result in results if not isinstance(result, apart)]
     inputs = {repr(sorted(result.provenance.preprocessing.items())) for result in looked}
     found = []
     for labels in dict.fromkeys(result.provenance.labels_sha for result in looked):

@@ -20,12 +20,14 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
     result = results[0]
     table = result.table().sort_values(["dead", "iou", "unit"], ascending=[True, False, True], kind="stable")
     units = table.to_dict(orient="records")
+    shown = units[: page.cards(result.provenance.verb)]
     colours = {**category_colours(result.categories), "": NONE}
     found = result.by_concept()
     values = {
         "result": result,
         "units": units,
-        "cards": (_card(result, unit, page=page, colours=colours) for unit in units),
+        "cards": (_card(result, unit, page=page, colours=colours) for unit in shown),
+        "shown": len(shown),
         "concepts": {c: found[found["category"] == c].to_dict(orient="records") for c in result.categories},
         "row": ROW,
         "sheet": SHEET,

@@ -1,0 +1,13 @@
+"""What a result says of itself in one line, in place of all its arrays."""
+
+from typing import Any
+
+
+class Brief:
+    """A result that introduces itself: a notebook keeps this line beside what ``_repr_html_`` shows."""
+
+    def __repr__(self) -> str:
+        """Kind, network, layer and label set."""
+        result: Any = self
+        made = result.provenance
+        return f"<{type(self).__name__} of {made.model}, {result.layer}, on {made.labels}>"

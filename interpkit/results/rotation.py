@@ -1,0 +1,166 @@
+"""What a layer's units detect when they are turned, step by step, towards a random basis."""
+
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from interpkit.results._brief import Brief
+from interpkit.results._chance import Chance
+from interpkit.results._fit import check_shape
+from interpkit.results._parts import Parts
+from interpkit.results._provenance import Provenance
+
+_ARRAYS = ("alphas", "concept", "iou", "luck_concept", "luck_iou")
+COUNTS = ("detectors", "unique_detectors_top_label", "unique_detectors_every_category")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rotation(Brief):
+    """Best concepts of one layer with its maps a replaced by Q^alpha a (Bau et al. 2017, section 3.2).
+
+    A alphas, R random rotations Q. At alpha 0, which needs no Q, all R entries are the same.
+
+    Attributes
+    ----------
+    layer
+        Name of the layer.
+    concepts
+        C rows: number, name, category.
+    alphas
+        (A,) float64, rising: how far the units were turned, 0 not at all, 1 the whole of Q.
+    concept, iou
+        (A, R, U, G) each turned unit's best concept of each category, as its row in ``concepts``, -1 where none
+        overlaps; and its IoU, 0 where there is none.
+    luck_concept, luck_iou
+        (A, R, U, G) the same against the labels of other images: the chance level of each turn.
+    images, skipped
+        How many images were used, and the names of those left out because they could not be read.
+    """
+
+    layer: str
+    concepts: pd.DataFrame
+    categories: tuple[str, ...]
+    alphas: npt.NDArray[np.float64]
+    concept: npt.NDArray[np.int64]
+    iou: npt.NDArray[np.float64]
+    luck_concept: npt.NDArray[np.int64]
+    luck_iou: npt.NDArray[np.float64]
+    images: int
+    provenance: Provenance
+    skipped: tuple[str, ...] = ()
+    # Nothing of single images is kept.
+    pictures = MappingProxyType[str, bytes]({})
+
+    @property
+    def units(self) -> int:
+        """U, the number of units."""
+        return int(self.iou.shape[2])
+
+    @property
+    def rotations(self) -> int:
+        """R, the number of random rotations."""
+        return int(self.iou.shape[1])
+
+    @property
+    def iou_threshold(self) -> float:
+        """A unit is a detector of a concept where its IoU is above this."""
+        return float(self.provenance.options["iou"])
+
+    def at(self, alpha: int, rotation: int) -> Chance:
+        """The best concepts at place ``alpha`` of ``alphas`` under one rotation."""
+        return Chance(self.concept[alpha, rotation], self.iou[alpha, rotation])
+
+    def luck_at(self, alpha: int, rotation: int) -> Chance:
+        """The same against the labels of other images."""
+        return Chance(self.luck_concept[alpha, rotation], self.luck_iou[alpha, rotation])
+
+    def table(self) -> pd.DataFrame:
+        """One row per alpha and rotation.
+
+        Returns
+        -------
+        Columns alpha, rotation, detectors, unique_detectors_top_label, unique_detectors_every_category, and each of
+        the three again as ``chance_...``, against the labels of other images.
+        """
+        rows = []
+        for a, alpha in enumerate(self.alphas.tolist()):
+            for r in range(self.rotations):
+                luck = self.luck_at(a, r).summary(self.iou_threshold)
+                row = {"alpha": alpha, "rotation": r, **self.at(a, r).summary(self.iou_threshold)}
+                rows.append(row | {f"chance_{name}": value for name, value in luck.items()})
+        return pd.DataFrame(rows)
+
+    def summary(self) -> dict[str, Any]:
+        """For each alpha the mean over the rotations of each count, its smallest and largest value, and chance."""
+        steps = []
+        for alpha, group in self.table().groupby("alpha", sort=True):
+            steps.append(
+                {
+                    "alpha": float(alpha),  # type: ignore[arg-type]  # the key of one column is its value
+                    **{name: float(group[name].mean()) for name in COUNTS},
+                    "range": {name: [int(group[name].min()), int(group[name].max())] for name in COUNTS},
+                    "chance": {name: float(group[f"chance_{name}"].mean()) for name in COUNTS},
+                }
+            )
+        return {
+            "layer": self.layer,
+            "units": self.units,
+            "images": self.images,
+            "rotations": self.rotations,
+            "alphas": steps,
+        }
+
+    @property
+    def order(self) -> int:
+        """Place of this layer among those of the same run."""
+        layers = list(self.provenance.options.get("layers", [self.layer]))
+        return layers.index(self.layer) if self.layer in layers else len(layers)
+
+    def to_parts(self) -> Parts:
+        """Everything, as plain values and arrays for storage."""
+        about = {
+            "layer": self.layer,
+            "summary": self.summary(),
+            "categories": list(self.categories),
+            "concepts": self.concepts.to_dict(orient="list"),
+            "images": self.images,
+            "skipped": list(self.skipped),
+            "provenance": self.provenance.to_dict(),
+        }
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return Parts(about=about, arrays=arrays, tables={"rotations": self.table()})
+
+    @classmethod
+    def from_parts(cls, parts: Parts) -> "Rotation":
+        """The inverse of ``to_parts``."""
+        about, arrays = parts.about, parts.arrays
+        steps, rotations, units, groups = arrays["iou"].shape
+        check_shape("alphas", arrays["alphas"].shape, (steps,))
+        check_shape("categories", (len(about["categories"]),), (groups,))
+        for name in _ARRAYS[1:]:
+            check_shape(name, arrays[name].shape, (steps, rotations, units, groups))
+        return cls(
+            layer=about["layer"],
+            concepts=pd.DataFrame(about["concepts"], columns=["number", "name", "category"]),
+            categories=tuple(about["categories"]),
+            images=about["images"],
+            skipped=tuple(about["skipped"]),
+            provenance=Provenance.from_dict(about["provenance"]),
+            **{name: arrays[name] for name in _ARRAYS},
+        )
+
+    def _repr_html_(self) -> str:
+        """The counts by alpha, for notebooks: static, no network."""
+        head = (
+            f"<p><b>{escape(self.provenance.model)}</b> {escape(self.layer)} on {escape(self.provenance.labels)}: "
+            f"units turned towards {self.rotations} random {'basis' if self.rotations == 1 else 'bases'}</p>"
+        )
+        return head + self.table().to_html(index=False, float_format="{:.3g}".format)
+
+
+OFFER = Rotation
