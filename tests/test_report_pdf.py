@@ -83,10 +83,8 @@ def ink_beyond(path: Path, *, edge: float) -> list[int]:
 
 def prepared(results: list[Any], run: Path) -> Any:
     """The tree that is laid out."""
-    import weasyprint
-
     page = blank(stored(results, run), load_run(run), paper="a4")
-    tree = weasyprint.HTML(string=document(load_run(run), page)).etree_element
+    tree = printing._weasyprint().HTML(string=document(load_run(run), page)).etree_element
     printing._prepare(tree)
     return tree
 
@@ -268,3 +266,11 @@ def test_paper_without_a_print_is_a_mistake(run: Run, tmp_path: Path) -> None:
     stored([detecting()], tmp_path / "run")
     assert "--paper letter is the paper of --pdf" in refused(run, "report", "run", "--paper", "letter")
     assert "no paper 'a5'" in refused(run, "report", "run", "--pdf", "--paper", "a5")
+
+
+def test_images_that_were_cut_off_stay_errors(pango: None) -> None:
+    """WeasyPrint would have Pillow pass over them from then on, in labels and photographs too."""
+    told = "from PIL import ImageFile; from interpkit.report import check_paper; check_paper('a4')"
+    asked = f"{told}; print(ImageFile.LOAD_TRUNCATED_IMAGES)"
+    done = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

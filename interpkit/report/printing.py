@@ -6,6 +6,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
 
+from PIL import ImageFile
+
 from interpkit.errors import InterpkitError, UnknownNameError
 from interpkit.report.building import blank, document, written
 from interpkit.report.page import PAPERS, Page
@@ -75,13 +77,20 @@ def check_paper(paper: str) -> None:
 
 
 def _weasyprint() -> ModuleType:
-    """WeasyPrint, which looks for Pango as it is imported."""
+    """WeasyPrint, which looks for Pango as it is imported.
+
+    It also tells Pillow to make up what is missing of images that were cut off, for the whole process: elsewhere such
+    an image is an error, so that is put back.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         import weasyprint
     except OSError as error:
         raise InterpkitError(
             "a PDF needs Pango, which is not installed: on Debian and Ubuntu, apt-get install libpangoft2-1.0-0"
         ) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
     module: ModuleType = weasyprint
     return module
 
