@@ -1,7 +1,6 @@
 """An explanatory graph for other programs: networkx, GraphML, node-link JSON."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from interpkit.errors import ResultError, nearest, one_line
 from interpkit.results import ExplanatoryGraph, GraphLayer
+from interpkit.writing import written
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -140,18 +140,15 @@ def write_graph(graph: ExplanatoryGraph, path: str | Path, *, strongest: int | N
     path = Path(path)
     check_path(path)
     made = to_networkx(graph, strongest=strongest)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.suffix == ".graphml":
-            networkx.write_graphml_xml(made, part)
-        else:
-            document = networkx.node_link_data(made, edges="edges")
-            part.write_text(json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
-        part.rename(path)
+        with written(path) as part:
+            if path.suffix == ".graphml":
+                networkx.write_graphml_xml(made, part)
+            else:
+                document = networkx.node_link_data(made, edges="edges")
+                part.write_text(json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise ResultError(f"cannot write {path}: {one_line(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -421,6 +421,32 @@ def test_nodes_that_coincide_are_represented_by_the_strongest():
     assert em.representatives(found, cell=1.0).tolist() == [[0, 1, 2]]
 
 
+def test_nodes_that_coincide_are_those_of_the_definition():
+    draws = torch.Generator().manual_seed(7)
+    images, filters, number, cell = 12, 5, 9, 20.0
+    place = 60 * torch.rand(1, filters, number, 2, generator=draws) + 12 * torch.rand(
+        images, filters, number, 2, generator=draws
+    )
+    score = torch.rand(images, filters, number, generator=draws)
+    score[torch.rand(score.shape, generator=draws) < 0.3] = 0
+    score[:, 2, 4] = 0
+    found = em.representatives(em.Found(place, score), cell=cell)
+    for d in range(filters):
+        kept: list[int] = []
+        for n in sorted(range(number), key=lambda n: (-float(score[:, d, n].sum()), n)):
+            stand = n
+            for other in kept:
+                both = [i for i in range(images) if score[i, d, n] > 0 and score[i, d, other] > 0]
+                near = sum(float((place[i, d, n] - place[i, d, other]).norm()) < cell for i in both)
+                if near > 0.8 * max(len(both), 1):
+                    stand = other
+                    break
+            kept += [n] if stand == n else []
+            assert int(found[d, n]) == stand
+    # Some do, some do not.
+    assert 0 < int((found != torch.arange(number)).sum()) < filters * number / 2
+
+
 def test_the_likelihood_of_each_image_adds_up_to_that_of_all(fits):
     one = fits[0]
     nodes, where = em.Nodes(one.with_edges.nodes.place, one.with_edges.used), grid(*one.lower.shape[2:])

@@ -153,7 +153,7 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(ResultError, match=r"^cannot write .*graph\.json: No space left on device$"):
         write_graph(graph, tmp_path / "graph.json")
     assert not list(tmp_path.iterdir())

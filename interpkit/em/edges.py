@@ -162,14 +162,25 @@ def representatives(found: Found, *, cell: float, share: float = 0.8) -> Tensor:
     """
     filters, number = found.score.shape[1:]
     order = torch.sort(found.score.sum(0), dim=1, descending=True, stable=True).indices
-    stands = torch.empty(filters, number, dtype=torch.long, device=found.place.device)
-    for d in range(filters):
-        place, seen = found.place[:, d], found.score[:, d] > 0
-        kept: list[int] = []
-        for n in order[d].tolist():
-            both = seen[:, kept] & seen[:, [n]]
-            near = ((place[:, kept] - place[:, [n]]).norm(dim=-1) < cell) & both
-            alike = near.sum(0) > share * both.sum(0).clamp(min=1)
-            stands[d, n] = kept[int(alike.int().argmax())] if bool(alike.any()) else n
-            kept += [n] if not bool(alike.any()) else []
-    return stands
+    place = torch.take_along_dim(found.place, order[None, :, :, None], 2)
+    seen = torch.take_along_dim(found.score, order[None], 2) > 0
+    few = max(1, _BLOCK // max(2 * len(seen) * number * number, 1))
+    parts = zip(torch.split(place, few, dim=1), torch.split(seen, few, dim=1), strict=True)
+    alike = torch.cat([_coincide(*part, cell=cell, share=share) for part in parts])
+    # By rank, strongest first: which rank stands for each, and which ranks stand for themselves.
+    stands = torch.arange(number, device=place.device).repeat(filters, 1)
+    kept = torch.zeros(filters, number, dtype=torch.bool, device=place.device)
+    for rank in range(number):
+        stronger = alike[:, rank] & kept
+        held = stronger.any(1)
+        stands[held, rank] = stronger.int().argmax(1)[held]
+        kept[:, rank] = ~held
+    return torch.empty_like(order).scatter_(1, order, torch.take_along_dim(order, stands, 1))
+
+
+def _coincide(place: Tensor, seen: Tensor, *, cell: float, share: float) -> Tensor:
+    """(d, N, N) whether two nodes of a filter lie within a cell on most images on which both have a place."""
+    both = seen[:, :, :, None] & seen[:, :, None]
+    near: Tensor = ((place[:, :, :, None] - place[:, :, None]).norm(dim=-1) < cell) & both
+    alike: Tensor = near.sum(0) > share * both.sum(0).clamp(min=1)
+    return alike

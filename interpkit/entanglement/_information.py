@@ -149,6 +149,7 @@ class _Labels:
 
     @classmethod
     def of(cls, member: Bools, order: Ints, *, blocks: Ints) -> Self:
+        """Of images' membership (N, K), the order (N,) in which classes were dealt out anew, and their blocks (N,)."""
         image, category = np.nonzero(member)
         by_block = np.argsort(blocks[image], kind="stable")
         image, category = image[by_block], category[by_block]

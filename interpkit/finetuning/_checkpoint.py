@@ -1,7 +1,6 @@
 """The state of a training after an epoch, on disk: written beside and moved into place, so that one is always whole."""
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from interpkit.errors import ResultError
+from interpkit.writing import written
 
 FORMAT = 1
 FILE = "checkpoint.pt"
@@ -18,15 +18,11 @@ KEYS = frozenset({"format", "asked", "fed", "weights", "optimizer", "own", "scal
 
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     """Keep a state of plain values and tensors in the folder, in place of the one before."""
-    part = folder / f".{FILE}.{os.getpid()}"
-    try:
-        # In memory first: on a full disk torch's own writer fails with an error of its own.
-        buffer = io.BytesIO()
-        torch.save({"format": FORMAT, **state}, buffer)
+    # In memory first: on a full disk torch's own writer fails with an error of its own.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    with written(folder / FILE) as part:
         part.write_bytes(buffer.getbuffer())
-        part.rename(folder / FILE)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from interpkit.errors import ResultError, one_line
+from interpkit.writing import written
 
 FORMAT = 1
 ABOUT, STATE = "decoder.json", "decoder.pt"
@@ -158,9 +158,5 @@ def write(folder: Path, recipe: Recipe, *, state: Mapping[str, Any] | None, loss
 
 
 def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written(path) as part:
         part.write_bytes(content)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,12 +53,12 @@ class _View:
     layer: GraphLayer
     input_size: tuple[int, int]
 
-    @property
+    @cached_property
     def gap(self) -> Floats:
         """(2,) within which of each other two nodes show the same."""
         return np.maximum(self.layer.placement[1], BORDER * min(self.input_size))
 
-    @property
+    @cached_property
     def inside(self) -> Bools:
         """(V,) away from the border."""
         size, mean = np.asarray(self.input_size), self.layer.mean
@@ -69,7 +70,7 @@ class _View:
         """Nodes by falling score, those at the border last."""
         return sorted(nodes, key=lambda node: (not self.inside[node], -self.layer.score[node], node))
 
-    @property
+    @cached_property
     def value(self) -> Floats:
         """(V,) the score, 0 for nodes that stand for others, for nothing, or at the border."""
         value = np.zeros(len(self.layer))

@@ -1,8 +1,6 @@
 """A run's folder -> its page."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from interpkit.report.kinds import by_kind, question
 from interpkit.report.matrices import STOPS
 from interpkit.report.page import PAPERS, Page, Section
 from interpkit.results import load_run, result_folders
+from interpkit.writing import written
 
 PAGE = "index.html"
 
@@ -56,17 +55,6 @@ def blank(folder: Path, results: Sequence[Any], *, single_file: bool = False, pa
         environment=_environment(),
         paper=paper,
     )
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Where to write what shall stand at ``path``: it is put in its place when it is whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _environment() -> Environment:

@@ -9,10 +9,11 @@ from xml.etree.ElementTree import Element
 from PIL import ImageFile
 
 from interpkit.errors import InterpkitError, UnknownNameError
-from interpkit.report.building import blank, document, written
+from interpkit.report.building import blank, document
 from interpkit.report.page import PAPERS, Page
 from interpkit.report.vectors import SVG, cut_at_edges, steady_strokes
 from interpkit.results import load_run
+from interpkit.writing import written
 
 if TYPE_CHECKING:
     from weasyprint.urls import URLFetcherResponse

@@ -11,3 +11,14 @@ class Brief:
         result: Any = self
         made = result.provenance
         return f"<{type(self).__name__} of {made.model}, {result.layer}, on {made.labels}>"
+
+
+class OfLayer(Brief):
+    """A result of one layer, of which a run may have several."""
+
+    @property
+    def order(self) -> int:
+        """Place of this layer among those of the same run."""
+        result: Any = self
+        layers = list(result.provenance.options.get("layers", [result.layer]))
+        return layers.index(result.layer) if result.layer in layers else len(layers)

@@ -17,6 +17,7 @@ import numpy as np
 from interpkit import _plugins
 from interpkit.errors import ResultError, nearest
 from interpkit.results._parts import Parts
+from interpkit.writing import written
 
 FORMAT = 1
 MANIFEST = "result.json"
@@ -145,12 +146,8 @@ def _write_pictures(pictures: Mapping[str, bytes], folder: Path, *, overwrite: b
     for name in pictures:
         path = folder / picture_file(name)
         if overwrite or not path.exists():
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
+            with written(path) as part:
                 part.write_bytes(pictures[name])
-                part.rename(path)
-            finally:
-                part.unlink(missing_ok=True)
 
 
 def _write_parts(parts: Parts, folder: Path, *, kind: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from interpkit.counts import BlockCounts, Counts
 from interpkit.errors import UnknownNameError
-from interpkit.results._brief import Brief
+from interpkit.results._brief import OfLayer
 from interpkit.results._chance import Chance
 from interpkit.results._fit import check_fit
 from interpkit.results._parts import Parts
@@ -51,7 +51,7 @@ class TopImages:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissection(Brief):
+class Dissection(OfLayer):
     """Names for the units of one layer, with the counts they rest on (Bau et al. 2017).
 
     Attributes
@@ -291,12 +291,6 @@ class Dissection(Brief):
             }
         table = pd.DataFrame(columns)
         return table.sort_values(["score", "unit"], ascending=[False, True], kind="stable", ignore_index=True)
-
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
 
     def to_parts(self) -> Parts:
         """Everything, as plain values and arrays for storage."""

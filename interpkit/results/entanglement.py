@@ -12,7 +12,7 @@ import pandas as pd
 from interpkit.counts import BLOCKS
 from interpkit.errors import UnknownNameError
 from interpkit.results._analyses import Ablation, Adversarial, Compression, Localisation, check_shapes, plain
-from interpkit.results._brief import Brief
+from interpkit.results._brief import OfLayer
 from interpkit.results._gallery import Gallery
 from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
@@ -38,7 +38,7 @@ _VALUES = ("layer", "images", "signed", "multi_label", "head")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Entanglement(Brief):
+class Entanglement(OfLayer):
     """How much each unit tells about each class, and how the units of a class relate (Liang et al., ECCV 2020).
 
     Attributes
@@ -287,12 +287,6 @@ class Entanglement(Brief):
             raise UnknownNameError(f"no class {name!r}; there is {', '.join(self.classes[:20])}")
         mine = np.flatnonzero(self.owner == self.classes.index(name))
         return mine[np.argsort(-self.best[mine], kind="stable")]
-
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
 
     def to_parts(self) -> Parts:
         """Everything, as plain values and arrays for storage."""

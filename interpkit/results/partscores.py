@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from interpkit.results._brief import Brief
+from interpkit.results._brief import OfLayer
 from interpkit.results._gallery import Gallery
 from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._parts import Parts
@@ -22,7 +22,7 @@ _MEASURES: dict[str, type[Any]] = {"stability": Stability, "association": Associ
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PartScores(Brief):
+class PartScores(OfLayer):
     """Location instability, overlap with parts and template diagnostics of one layer (Zhang et al., CVPR 2018).
 
     Attributes
@@ -83,12 +83,6 @@ class PartScores(Brief):
         for measure in (self.stability, self.association, self.templates):
             columns |= {} if measure is None else measure.columns()
         return pd.DataFrame(columns)
-
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
 
     def to_parts(self) -> Parts:
         """Everything, as plain values and arrays for storage."""

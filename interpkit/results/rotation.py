@@ -2,25 +2,20 @@
 
 from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from interpkit.results._brief import Brief
 from interpkit.results._chance import Chance
-from interpkit.results._fit import check_shape
-from interpkit.results._parts import Parts
-from interpkit.results._provenance import Provenance
+from interpkit.results._judgement import Judgement
 
-_ARRAYS = ("alphas", "concept", "iou", "luck_concept", "luck_iou")
 COUNTS = ("detectors", "unique_detectors_top_label", "unique_detectors_every_category")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Rotation(Brief):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Rotation(Judgement):
     """Best concepts of one layer with its maps a replaced by Q^alpha a (Bau et al. 2017, section 3.2).
 
     A alphas, R random rotations Q. At alpha 0, which needs no Q, all R entries are the same.
@@ -42,34 +37,15 @@ class Rotation(Brief):
         How many images were used, and the names of those left out because they could not be read.
     """
 
-    layer: str
-    concepts: pd.DataFrame
-    categories: tuple[str, ...]
     alphas: npt.NDArray[np.float64]
-    concept: npt.NDArray[np.int64]
-    iou: npt.NDArray[np.float64]
-    luck_concept: npt.NDArray[np.int64]
-    luck_iou: npt.NDArray[np.float64]
-    images: int
-    provenance: Provenance
-    skipped: tuple[str, ...] = ()
-    # Nothing of single images is kept.
-    pictures = MappingProxyType[str, bytes]({})
 
-    @property
-    def units(self) -> int:
-        """U, the number of units."""
-        return int(self.iou.shape[2])
+    ARRAYS = ("alphas", *Judgement.ARRAYS)
+    TABLE = "rotations"
 
     @property
     def rotations(self) -> int:
         """R, the number of random rotations."""
         return int(self.iou.shape[1])
-
-    @property
-    def iou_threshold(self) -> float:
-        """A unit is a detector of a concept where its IoU is above this."""
-        return float(self.provenance.options["iou"])
 
     def at(self, alpha: int, rotation: int) -> Chance:
         """The best concepts at place ``alpha`` of ``alphas`` under one rotation."""
@@ -115,44 +91,10 @@ class Rotation(Brief):
             "alphas": steps,
         }
 
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
-
-    def to_parts(self) -> Parts:
-        """Everything, as plain values and arrays for storage."""
-        about = {
-            "layer": self.layer,
-            "summary": self.summary(),
-            "categories": list(self.categories),
-            "concepts": self.concepts.to_dict(orient="list"),
-            "images": self.images,
-            "skipped": list(self.skipped),
-            "provenance": self.provenance.to_dict(),
-        }
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return Parts(about=about, arrays=arrays, tables={"rotations": self.table()})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "Rotation":
-        """The inverse of ``to_parts``."""
-        about, arrays = parts.about, parts.arrays
-        steps, rotations, units, groups = arrays["iou"].shape
-        check_shape("alphas", arrays["alphas"].shape, (steps,))
-        check_shape("categories", (len(about["categories"]),), (groups,))
-        for name in _ARRAYS[1:]:
-            check_shape(name, arrays[name].shape, (steps, rotations, units, groups))
-        return cls(
-            layer=about["layer"],
-            concepts=pd.DataFrame(about["concepts"], columns=["number", "name", "category"]),
-            categories=tuple(about["categories"]),
-            images=about["images"],
-            skipped=tuple(about["skipped"]),
-            provenance=Provenance.from_dict(about["provenance"]),
-            **{name: arrays[name] for name in _ARRAYS},
-        )
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape that each array has, as that of ``iou`` says."""
+        steps, rotations, units, groups = self.iou.shape
+        return {"alphas": (steps,), **dict.fromkeys(Judgement.ARRAYS, (steps, rotations, units, groups))}
 
     def _repr_html_(self) -> str:
         """The counts by alpha, for notebooks: static, no network."""

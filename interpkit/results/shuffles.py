@@ -2,24 +2,18 @@
 
 from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from interpkit.results._brief import Brief
 from interpkit.results._chance import Chance
-from interpkit.results._fit import check_shape
-from interpkit.results._parts import Parts
-from interpkit.results._provenance import Provenance
-
-_ARRAYS = ("concept", "iou", "luck_concept", "luck_iou")
+from interpkit.results._judgement import Judgement
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Shuffles(Brief):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Shuffles(Judgement):
     """Best concepts of one layer's units, and the same K times with the labels of other images.
 
     In each shuffle an image takes, for every category annotated in it, the labels of another image in which the
@@ -41,33 +35,10 @@ class Shuffles(Brief):
         How many images were used, and the names of those left out because they could not be read.
     """
 
-    layer: str
-    concepts: pd.DataFrame
-    categories: tuple[str, ...]
-    concept: npt.NDArray[np.int64]
-    iou: npt.NDArray[np.float64]
-    luck_concept: npt.NDArray[np.int64]
-    luck_iou: npt.NDArray[np.float64]
-    images: int
-    provenance: Provenance
-    skipped: tuple[str, ...] = ()
-    # Nothing of single images is kept.
-    pictures = MappingProxyType[str, bytes]({})
-
-    @property
-    def units(self) -> int:
-        """U, the number of units."""
-        return len(self.iou)
-
     @property
     def shuffles(self) -> int:
         """K, how often the labels were shuffled."""
         return len(self.luck_iou)
-
-    @property
-    def iou_threshold(self) -> float:
-        """A unit is a detector of a concept where its IoU is above this."""
-        return float(self.provenance.options["iou"])
 
     def best(self) -> npt.NDArray[np.float64]:
         """(U,) the largest IoU of each unit."""
@@ -153,44 +124,10 @@ class Shuffles(Brief):
             "false_detector_rate": None if np.isnan(at["rate"]) else float(at["rate"]),
         }
 
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
-
-    def to_parts(self) -> Parts:
-        """Everything, as plain values and arrays for storage."""
-        about = {
-            "layer": self.layer,
-            "summary": self.summary(),
-            "categories": list(self.categories),
-            "concepts": self.concepts.to_dict(orient="list"),
-            "images": self.images,
-            "skipped": list(self.skipped),
-            "provenance": self.provenance.to_dict(),
-        }
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return Parts(about=about, arrays=arrays, tables={"units": self.table()})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "Shuffles":
-        """The inverse of ``to_parts``."""
-        about, arrays = parts.about, parts.arrays
-        shuffles, units, groups = arrays["luck_iou"].shape
-        check_shape("categories", (len(about["categories"]),), (groups,))
-        check_shape("luck_concept", arrays["luck_concept"].shape, (shuffles, units, groups))
-        for name in ("concept", "iou"):
-            check_shape(name, arrays[name].shape, (units, groups))
-        return cls(
-            layer=about["layer"],
-            concepts=pd.DataFrame(about["concepts"], columns=["number", "name", "category"]),
-            categories=tuple(about["categories"]),
-            images=about["images"],
-            skipped=tuple(about["skipped"]),
-            provenance=Provenance.from_dict(about["provenance"]),
-            **{name: arrays[name] for name in _ARRAYS},
-        )
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape that each array has, as that of ``luck_iou`` says."""
+        shuffled = self.luck_iou.shape
+        return {"luck_concept": shuffled, "concept": shuffled[1:], "iou": shuffled[1:]}
 
     def _repr_html_(self) -> str:
         """The false-detector rate and the clearest units, for notebooks: static, no network."""

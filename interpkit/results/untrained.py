@@ -2,24 +2,17 @@
 
 from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from interpkit.results._brief import Brief
 from interpkit.results._chance import Chance
-from interpkit.results._fit import check_shape
-from interpkit.results._parts import Parts
-from interpkit.results._provenance import Provenance
-
-_ARRAYS = ("concept", "iou", "luck_concept", "luck_iou")
+from interpkit.results._judgement import Judgement
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Untrained(Brief):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Untrained(Judgement):
     """Best concepts of one layer's units with random weights in the whole network.
 
     Attributes
@@ -36,29 +29,6 @@ class Untrained(Brief):
     images, skipped
         How many images were used, and the names of those left out because they could not be read.
     """
-
-    layer: str
-    concepts: pd.DataFrame
-    categories: tuple[str, ...]
-    concept: npt.NDArray[np.int64]
-    iou: npt.NDArray[np.float64]
-    luck_concept: npt.NDArray[np.int64]
-    luck_iou: npt.NDArray[np.float64]
-    images: int
-    provenance: Provenance
-    skipped: tuple[str, ...] = ()
-    # Nothing of single images is kept.
-    pictures = MappingProxyType[str, bytes]({})
-
-    @property
-    def units(self) -> int:
-        """U, the number of units."""
-        return len(self.iou)
-
-    @property
-    def iou_threshold(self) -> float:
-        """A unit is a detector of a concept where its IoU is above this."""
-        return float(self.provenance.options["iou"])
 
     def table(self) -> pd.DataFrame:
         """One row per unit, 0-based: its best concept and IoU."""
@@ -83,43 +53,9 @@ class Untrained(Brief):
             "chance": Chance(self.luck_concept, self.luck_iou).summary(self.iou_threshold),
         }
 
-    @property
-    def order(self) -> int:
-        """Place of this layer among those of the same run."""
-        layers = list(self.provenance.options.get("layers", [self.layer]))
-        return layers.index(self.layer) if self.layer in layers else len(layers)
-
-    def to_parts(self) -> Parts:
-        """Everything, as plain values and arrays for storage."""
-        about = {
-            "layer": self.layer,
-            "summary": self.summary(),
-            "categories": list(self.categories),
-            "concepts": self.concepts.to_dict(orient="list"),
-            "images": self.images,
-            "skipped": list(self.skipped),
-            "provenance": self.provenance.to_dict(),
-        }
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return Parts(about=about, arrays=arrays, tables={"units": self.table()})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "Untrained":
-        """The inverse of ``to_parts``."""
-        about, arrays = parts.about, parts.arrays
-        units, groups = arrays["iou"].shape
-        check_shape("categories", (len(about["categories"]),), (groups,))
-        for name in _ARRAYS:
-            check_shape(name, arrays[name].shape, (units, groups))
-        return cls(
-            layer=about["layer"],
-            concepts=pd.DataFrame(about["concepts"], columns=["number", "name", "category"]),
-            categories=tuple(about["categories"]),
-            images=about["images"],
-            skipped=tuple(about["skipped"]),
-            provenance=Provenance.from_dict(about["provenance"]),
-            **{name: arrays[name] for name in _ARRAYS},
-        )
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape that each array has, as that of ``iou`` says."""
+        return dict.fromkeys(self.ARRAYS, (self.units, self.iou.shape[-1]))
 
     def _repr_html_(self) -> str:
         """The counts, for notebooks: static, no network."""
