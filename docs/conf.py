@@ -1,15 +1,19 @@
 import os
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 # As the command line does: threads that spin while they wait make tutorials slow on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "interpkit"
 author = "the interpkit authors"
 copyright = f"2026, {author}"
 version = release = version_of("interpkit-cnn")
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["command_tables", "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "jupyter_execute"]
 nitpicky = True
 # Annotations name types of other libraries, whose pages are on the network, and private ones, which have no page.

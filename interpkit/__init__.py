@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interpkit.comparison import compare, side_by_side
-    from interpkit.dissection import dissect, dissect_layers
+    from interpkit.dissection import (
+        dissect,
+        dissect_layers,
+        export_masks,
+        rotate,
+        rotate_layers,
+        shuffle,
+        shuffle_layers,
+        untrained,
+        untrained_layers,
+    )
     from interpkit.entanglement import entangle, entangle_layers
     from interpkit.errors import InterpkitError
     from interpkit.finetuning import finetune
@@ -24,7 +34,10 @@ if TYPE_CHECKING:
         ExplanatoryGraph,
         FineTuning,
         PartScores,
+        Rotation,
+        Shuffles,
         SideBySide,
+        Untrained,
         load,
         load_run,
         save,
@@ -43,7 +56,10 @@ __all__ = [
     "PartScores",
     "Preprocessing",
     "Probe",
+    "Rotation",
+    "Shuffles",
     "SideBySide",
+    "Untrained",
     "before_after",
     "build_report",
     "build_report_pdf",
@@ -52,6 +68,7 @@ __all__ = [
     "dissect_layers",
     "entangle",
     "entangle_layers",
+    "export_masks",
     "finetune",
     "fit_graph",
     "infer_graph",
@@ -59,10 +76,16 @@ __all__ = [
     "load_model",
     "load_run",
     "progress",
+    "rotate",
+    "rotate_layers",
     "save",
     "score_parts",
     "score_parts_layers",
+    "shuffle",
+    "shuffle_layers",
     "side_by_side",
+    "untrained",
+    "untrained_layers",
 ]
 
 # Imported at first use, so that `import interpkit` and `interpkit --help` stay instant and reports need no torch.
@@ -73,7 +96,10 @@ _WHERE = {
     "ExplanatoryGraph": "results",
     "FineTuning": "results",
     "PartScores": "results",
+    "Rotation": "results",
+    "Shuffles": "results",
     "SideBySide": "results",
+    "Untrained": "results",
     "InterpkitError": "errors",
     "LabelSet": "labels",
     "Preprocessing": "models",
@@ -86,6 +112,7 @@ _WHERE = {
     "dissect_layers": "dissection",
     "entangle": "entanglement",
     "entangle_layers": "entanglement",
+    "export_masks": "dissection",
     "finetune": "finetuning",
     "fit_graph": "graph",
     "infer_graph": "graph:infer",
@@ -93,10 +120,16 @@ _WHERE = {
     "load_model": "models",
     "load_run": "results",
     "progress": "running",
+    "rotate": "dissection",
+    "rotate_layers": "dissection",
     "save": "results",
     "score_parts": "parts",
     "score_parts_layers": "parts",
+    "shuffle": "dissection",
+    "shuffle_layers": "dissection",
     "side_by_side": "comparison",
+    "untrained": "dissection",
+    "untrained_layers": "dissection",
 }
 
 

@@ -1,9 +1,11 @@
-"""Build the committed example reports again: ``python reports/build_examples.py``.
+"""Build the committed example reports again: ``python reports/build_examples.py [--into FOLDER]``.
 
 Small on purpose: one middle layer of the embedded default network, on images of the embedded label set; and the same
 network before and after fine-tuning on that set's classes, without the weights; and its part patterns on one class.
+Each is a page and, beside it, the same on paper; of the two networks that are compared the pages suffice.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 EXAMPLES = CHECKOUT / "reports" / "examples"
+# Bytes that all of them may have together, as the tests know it.
+LARGEST = 25_000_000
 RUNS = {
     "efficientnet-lite0-broden-mini": [
         *("dissect", "lite:efficientnet-lite0", "--labels", "broden-mini", "--layer", "_blocks.10"),
@@ -31,15 +35,26 @@ LEFT_OUT = ("weights.safetensors", "edges.csv")
 
 def main() -> None:
     """Run each command into a fresh folder and put it in the place of the old one."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--into", type=Path, default=EXAMPLES, help="another folder, for a trial")
+    examples = parser.parse_args().into.resolve()
     for name, command in RUNS.items():
-        folder = EXAMPLES / name
+        folder = examples / name
         shutil.rmtree(folder, ignore_errors=True)
         # From the checkout, so that what is kept names no place on this machine.
-        out = str(folder.relative_to(CHECKOUT))
-        subprocess.run([sys.executable, "-m", "interpkit", *command, "--out", out], check=True, cwd=CHECKOUT)
-        for file in [file for name in LEFT_OUT for file in folder.rglob(name)]:
+        out = str(folder.relative_to(CHECKOUT) if folder.is_relative_to(CHECKOUT) else folder)
+        asked = [sys.executable, "-m", "interpkit", *command, "--pdf", "--out", out]
+        subprocess.run(asked, check=True, cwd=CHECKOUT)
+        for file in [*(file for name in LEFT_OUT for file in folder.rglob(name)), *folder.glob("*/report.pdf")]:
             file.unlink()
-        print(f"{folder}: {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.1f} MB")
+        print(f"{folder}: {size(folder) / 1e6:.1f} MB")
+    if size(examples) > LARGEST:
+        raise SystemExit(f"{examples} has {size(examples):,} bytes, more than {LARGEST:,}")
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 if __name__ == "__main__":

@@ -29,16 +29,15 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def test_two_runs_give_a_page_and_an_answer(run: Run, runs: list[Path]) -> None:
-    status, out, err = run("compare", runs[0], runs[1], "--names", "before,after", "--out", "out")
+    asked = ["compare", str(runs[0]), str(runs[1]), "--names", "before,after", "--match", "yes", "--out", "out"]
+    status, out, err = run(*asked)
     assert (status, err) == (0, "")
     assert out.startswith("before and after side by side\n")
     assert "Unique detectors, top label" in out
     assert out.splitlines()[-1] == str(Path("out/index.html"))
     side, pair = load_run("out")
     assert (type(side), type(pair)) == (SideBySide, Comparison)
-    assert side.provenance.command == shlex.join(
-        ["interpkit", "compare", str(runs[0]), str(runs[1]), "--names", "before,after", "--out", "out"]
-    )
+    assert side.provenance.command == shlex.join(["interpkit", *asked])
 
 
 def test_the_default_folder_is_that_of_the_names(run: Run, runs: list[Path]) -> None:
@@ -113,5 +112,7 @@ def test_mistakes_are_one_line(run: Run, runs: list[Path], tmp_path: Path) -> No
     assert "top-label, every-category" in refused(run, "compare", *runs[:2], "--rule", "best")
     assert "auto, yes, no" in refused(run, "compare", *runs[:2], "--match", "maybe")
     assert "1 names for 2 columns" in refused(run, "compare", *runs[:2], "--names", "one")
+    assert "a name is empty" in refused(run, "compare", *runs[:2], "--names", ",")
+    assert "1 names for 2 columns" in refused(run, "compare", *runs[:2], "--names", "")
     run("compare", *runs[:2], "--out", "out")
     assert "give the runs it was made of" in refused(run, "compare", "out", runs[0])

@@ -14,10 +14,10 @@ from small_networks import probe, small_network, small_set
 from interpkit import dissect
 from interpkit.cli import main
 from interpkit.dissection import _masks as masks
-from interpkit.dissection import check_choice, chosen_units, export_masks
+from interpkit.dissection import check_form, export_masks
 from interpkit.errors import InterpkitError, UnknownNameError
 from interpkit.labels import LabelSet
-from interpkit.results import Dissection, picture_file
+from interpkit.results import Dissection, load, picture_file
 
 FED: dict[str, Any] = {"batch_size": 2, "memory_format": "contiguous", "quantile": 0.05, "iou": 0.02}
 
@@ -96,21 +96,10 @@ def test_runs_begin_with_what_is_off() -> None:
         assert (decoded({"size": [4, 3], "counts": masks.runs(mask)}) == mask).all()
 
 
-def test_units_are_chosen_by_number_and_by_what_they_detect(result: Dissection) -> None:
-    found = result.by_concept("every-category").iloc[0]
-    assert chosen_units(result, units=[], concepts=[found["name"]]) == sorted(found["units"])
-    assert chosen_units(result, units=[7], concepts=[found["name"]]) == sorted({7, *found["units"]})
-    assert chosen_units(result, units=[3, 1, 3], concepts=[]) == [1, 3]
-
-
 def test_what_does_not_exist_is_refused(
     labels: LabelSet, result: Dissection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = probe(["norm"])
-    with pytest.raises(UnknownNameError, match=r"layer 'norm' has no unit 8; there is 0 to 7"):
-        check_choice(look, labels, units=[0, 8], concepts=[])
-    with pytest.raises(UnknownNameError, match=r"no concept 'name11'; nearest: name1"):
-        check_choice(look, labels, units=[], concepts=["name1", "name11"])
     for units in ([8], [-1, 2]):
         with pytest.raises(UnknownNameError, match=rf"no unit {units[0]};"):
             export_masks(result, look, labels, folder=tmp_path / "x", units=units)
@@ -122,6 +111,8 @@ def test_what_does_not_exist_is_refused(
     monkeypatch.setattr(masks, "MOST_PICTURES", 79)
     with pytest.raises(InterpkitError, match=r"8 units on 10 images would be 80 pictures"):
         export_masks(result, look, labels, folder=tmp_path / "x", form="png")
+    check_form("rle", units=8, images=10)
+    check_form("png", units=7, images=10)
     assert not (tmp_path / "x").exists()
 
 
@@ -151,21 +142,27 @@ def test_the_command_lists_and_exports_units(tmp_path: Path, capsys: pytest.Capt
     rows = [line.split() for line in said.splitlines() if line.startswith("  ")]
     head = rows.index(["unit", "concept", "category", "IoU", "detector", "top", "image"])
     assert [row[0] for row in rows[head + 1 :]] == ["1", "3"]
+    assert "body: units 3, 1" in said.splitlines()
     status, said, _ = run(capsys, *asked, "--export-masks", "png", "--units", "3", "--json")
-    assert (status, json.loads(said)["run"]) == (0, str(out))
+    told = json.loads(said)
+    assert (status, told["run"], told["masks"]) == (0, str(out), [str(out / "body/masks")])
     assert (out / "body/masks/3").is_dir()
+    table = load(out / "body").table()
+    assert told["units"]["body"] == [{name: table[name].iloc[3] for name in told["units"]["body"][0]}]
     name = LabelSet.open(labels).concepts["name"].iloc[0]
     status, said, _ = run(capsys, *asked, "--concepts", str(name))
     assert status == 0
+    assert "masks" not in json.loads(run(capsys, *asked, "--json")[1])
 
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--export-masks", "gif", "png or rle"),
+        ("--export-masks", "gif", "no form 'gif' of masks; there is png, rle"),
         ("--units", "99", "no unit 99"),
         ("--units", "x", "not a list of whole numbers"),
         ("--concepts", "zzz", "no concept 'zzz'"),
+        ("--concepts", ",", "not a list of names"),
     ],
 )
 def test_mistakes_are_said_before_anything_runs(
@@ -175,3 +172,17 @@ def test_mistakes_are_said_before_anything_runs(
     status, _, said = run(capsys, "--labels", labels, "--out", tmp_path / "run", option, value, "--quiet")
     assert (status, len(said.splitlines()), words in said) == (2, 1, True)
     assert not (tmp_path / "run").exists()
+
+
+def test_far_too_many_pictures_are_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, out = small_broden(tmp_path / "set"), tmp_path / "run"
+    images = len(LabelSet.open(labels))
+    monkeypatch.setattr(masks, "MOST_PICTURES", 2 * images)
+    asked = ("--labels", labels, "--out", out, "--quiet", "--no-report", "--export-masks", "png")
+    status, _, said = run(capsys, *asked)
+    assert (status, f"8 units on {images} images would be {8 * images} pictures" in said) == (2, True)
+    assert run(capsys, *asked, "--units", "0,1,2")[0] == 2
+    assert not out.exists()
+    assert run(capsys, *asked, "--units", "0,1,1")[0] == 0

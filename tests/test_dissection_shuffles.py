@@ -93,7 +93,7 @@ def test_rates_and_probabilities_are_counts(capsys: pytest.CaptureFixture[str], 
     save(one, tmp_path / "layer-shuffle")
     page = build_report(tmp_path).read_text()
     assert "3 detectors at IoU &gt; .04; with the labels shuffled, 1.5" in page
-    assert "About 50 % of the detectors" in page
+    assert "The false-detector rate is <b>50 %</b>" in page
     # More luck than detectors is no more than all of them.
     assert made(np.array([0.2, 0.0]), np.ones((2, 2))).summary()["false_detector_rate"] == 1
     nothing = made(np.zeros(2), np.zeros((1, 2)))
@@ -118,6 +118,8 @@ def test_shuffles_are_kept_whole(shuffled: dict[str, Shuffles], tmp_path: Path) 
 def test_no_shuffle_and_no_labels_are_refused(labels: LabelSet, tmp_path: Path) -> None:
     with pytest.raises(InterpkitError, match="shuffles must be at least 1, not 0"):
         shuffle(probe(["norm"]), labels, shuffles=0)
+    with pytest.raises(LabelSetError, match="labels are shuffled among two images or more; of label set set 1 is used"):
+        shuffle(probe(["norm"]), labels, limit=1)
     (tmp_path / "a.png").write_bytes((labels.root / "images" / labels.images["image"].iloc[0]).read_bytes())
     with pytest.raises(LabelSetError, match="a shuffle of labels is judged by concepts"):
         shuffle(probe(["norm"]), LabelSet.open(tmp_path))
@@ -135,12 +137,13 @@ def test_flags_are_the_signature() -> None:
 def test_the_page_of_a_dissection_holds_its_shuffles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels, out = small_broden(tmp_path / "set"), tmp_path / "run"
     asked = ["dissect", "python:networks:tiny", "--size", "16", "--layer", "body", "--labels", str(labels)]
-    for count, status in (("3", 0), ("0", 2)):
+    for count, more, status in (("3", (), 0), ("0", (), 2), ("3", ("--limit", "1"), 2)):
         with pytest.raises(SystemExit) as stop:
-            main([*asked, "--out", str(out), "--shuffle-labels", count, "--json", "--quiet"])
+            main([*asked, "--out", str(out), "--shuffle-labels", count, "--json", "--quiet", *more])
         assert int(stop.value.code or 0) == status
     said = capsys.readouterr()
     assert json.loads(said.out)["shuffle"][0]["shuffles"] == 3
     assert "shuffles must be at least 1, not 0" in said.err
+    assert "among two images or more" in said.err
     assert "How many detectors are luck" in (out / "index.html").read_text()
     assert "--shuffle-labels 3" in load(out / "body-shuffle").provenance.command

@@ -83,6 +83,19 @@ WRONG = {
     "no iou": ("unit,category,label,score,part-label\n1,part,leg,0.1,leg\n", "has no column part-iou"),
     "words": ("unit,category,label,score,part-label,part-iou\n1,part,leg,high,leg,0.1\n", "holds what is no number"),
     "gap": ("unit,category,label,score,part-label,part-iou\n2,part,leg,0.1,leg,0.1\n", "every unit from 1 on"),
+    "half a unit": (
+        "unit,category,label,score,part-label,part-iou\n1.5,part,leg,0.1,leg,0.1\n",
+        "every unit from 1 on",
+    ),
+    "no unit": ("unit,category,label,score,part-label,part-iou\nnan,part,leg,0.1,leg,0.1\n", "every unit from 1 on"),
+    "above one": (
+        "unit,category,label,score,part-label,part-iou\n2,part,leg,0.1,leg,inf\n1,part,leg,1,leg,1\n",
+        "not between 0 and 1, of unit 2",
+    ),
+    "below zero": (
+        "unit,category,label,score,part-label,part-iou\n1,part,leg,-0.1,leg,0.1\n",
+        "not between 0 and 1, of unit 1",
+    ),
     "empty": ("unit,category,label,score,part-label,part-iou\n", "every unit from 1 on"),
 }
 

@@ -116,6 +116,26 @@ def test_filters_hide_rows_cards_and_empty_sheets(ask: Ask) -> None:
     assert all(hidden for hidden, _ in said["none"]["sheets"])
 
 
+KEYS = """
+const focused = (one) => { one.focus(); return document.activeElement === one; };
+const reached = (at) => [...document.querySelectorAll(at)].map(focused);
+const heads = document.querySelectorAll("table.units thead button");
+return {heads: heads.length, at: Object.fromEntries(
+  ["table.units thead button", ".distribution input", ".finder input", ".finder select", ".scroll", "tr[data-u] a"]
+    .map((at) => [at, reached(at)])), order: [...document.querySelectorAll("[tabindex]")].map((one) => one.tabIndex)};
+"""
+
+
+def test_whatever_can_be_used_is_reached_with_the_keyboard(ask: Ask) -> None:
+    said = ask([detecting()], KEYS)
+    assert said["heads"] > 4
+    for at, reached in said["at"].items():
+        assert reached, at
+        assert all(reached), at
+    # Nothing jumps the queue of the page's own order, or leaves it.
+    assert set(said["order"]) == {0}
+
+
 LAYERS = """return {open: [...document.querySelectorAll(".layer")].map((one) => !one.hidden),
 current: [...document.querySelectorAll(".switch a")].map((one) => one.getAttribute("aria-current")), errors};"""
 

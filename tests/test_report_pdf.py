@@ -9,15 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import made_graph
 import numpy as np
 import pytest
 from commands import Run, refused, runner
 from conftest import lacking
-from made_entanglement import analysed
-from made_finetuning_page import compared, finetuned
-from made_pages import EVIL, detecting, many_units, three_layers, unlabelled
-from made_parts import partscores
+from made_every import EVERY
+from made_pages import EVIL, detecting, many_units, three_layers
 from PIL import Image
 
 from interpkit.errors import InterpkitError, ResultError, UnknownNameError
@@ -32,6 +29,8 @@ Print = Callable[..., Path]
 SIZES = {"a4": (595.28, 841.89), "letter": (612.0, 792.0)}
 # Six millimetres from the edge of A4 a printer still prints.
 EDGE = SIZES["a4"][0] - 6 / 25.4 * 72
+# Of one kind's pages, those that others do not show too; without pictures that were never made.
+PRINTED = sorted({*EVERY} - {"layers", "gate", "pair", "all of one layer"})
 
 
 def stored(results: list[Any], run: Path) -> Path:
@@ -81,6 +80,33 @@ def ink_beyond(path: Path, *, edge: float) -> list[int]:
     return found
 
 
+def overlapping(path: Path) -> list[tuple[int, str, str]]:
+    """Words of two letters or more that are printed over each other: (page, one, other)."""
+    found = []
+    for number, page in enumerate(said("pdftotext", "-bbox", path, "-").split("<page ")[1:], 1):
+        words = re.findall(r'xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(..+?)</word>', page)
+        boxes = np.array([[float(one) for one in word[:4]] for word in words]).reshape(-1, 4)
+        shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2])
+        height = boxes[:, 3] - boxes[:, 1]
+        over = (shared[..., 0] > 1.5) & (shared[..., 1] > 0.5 * np.minimum(height[:, None], height))
+        found += [(number, words[one][4], words[other][4]) for one, other in np.argwhere(np.triu(over, 1))]
+    return found
+
+
+def sizes(folder: Path) -> set[tuple[int, int]]:
+    """(width, height) of the pictures in a folder."""
+    found = set()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with Image.open(path) as image:
+            found.add(image.size)
+    return found
+
+
+def title(element: Any) -> str:
+    """The text of an element, its white space made single."""
+    return " ".join("".join(element.itertext()).split())
+
+
 def prepared(results: list[Any], run: Path) -> Any:
     """The tree that is laid out."""
     page = blank(stored(results, run), load_run(run), paper="a4")
@@ -119,26 +145,51 @@ def test_the_contents_name_the_page_of_every_heading(printed: Print) -> None:
         assert title in text[int(number) - 1]
 
 
-KINDS: dict[str, Callable[[], list[Any]]] = {
-    "without labels": lambda: [unlabelled()],
-    "entanglement": lambda: [analysed()],
-    "parts": lambda: [partscores()],
-    "training": lambda: [finetuned()],
-    "comparison": lambda: [compared()],
-    "graph": lambda: [made_graph.graph()],
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_leaves_the_paper_or_is_stretched(printed: Print, kind: str) -> None:
-    path = printed(KINDS[kind]())
+@pytest.mark.parametrize("kind", PRINTED)
+def test_nothing_leaves_the_paper_is_stretched_coarse_or_over_another(printed: Print, kind: str) -> None:
+    path = printed(EVERY[kind]())
     assert ink_beyond(path, edge=EDGE) == []
+    assert overlapping(path) == []
     # A picture has as many dots to the inch across as down; a matrix may have any.
     drawn = [line.split() for line in said("pdfimages", "-list", path).splitlines()[2:]]
     jpegs = [(float(row[12]), float(row[13])) for row in drawn if row[8] == "jpeg"]
-    assert jpegs or kind == "comparison"
     assert [pair for pair in jpegs if abs(pair[0] / pair[1] - 1) > 0.03] == []
     assert min((across for across, _ in jpegs), default=300) >= 72
+    # Every picture has all the pixels that the run keeps of it.
+    assert {(int(row[3]), int(row[4])) for row in drawn if row[8] == "jpeg"} <= sizes(path.parent / "images")
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_contents_hold_every_heading_and_no_other(pango: None, tmp_path: Path, kind: str) -> None:
+    tree = prepared(EVERY[kind](), tmp_path / "run")
+    (contents,) = [one for one in tree.iter("nav") if one.get("class") == "contents"]
+    parts = [one for one in tree.iter("section") if one.get("class") == "part"]
+    named = [one for one in tree.iter("div") if one.get("class") in {"layer", "kind"}]
+    heads = [(one.get("id"), title(one.find("h2"))) for one in [*parts, *named] if one.find("h2") is not None]
+    listed = [((one.get("href") or "").removeprefix("#"), title(one)) for one in contents.iter("a")]
+    assert len(heads) >= 2
+    assert sorted(listed) == sorted(heads)
+
+
+# Where pictures that are no vectors may stand: photographs, and fields of many cells.
+RASTER = {"c", "cells", "heat", "knots"}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_charts_are_vectors(pango: None, tmp_path: Path, kind: str) -> None:
+    tree = prepared(EVERY[kind](), tmp_path / "run")
+    around = {child: one for one in tree.iter() for child in one}
+
+    def stands_in(one: Any) -> set[str]:
+        found = set()
+        while (one := around.get(one)) is not None:
+            found |= set(one.get("class", "").split())
+        return found
+
+    pictures = [one for tag in ("img", f"{SVG}image") for one in tree.iter(tag)]
+    assert [one.get("src") or one.get("href") for one in pictures if not stands_in(one) & RASTER] == []
+    charts = [one for one in tree.iter() if "chart" in one.get("class", "").split()]
+    assert [one for one in charts if one.find(f".//{SVG}svg") is None or one.find(".//img") is not None] == []
 
 
 def test_a_hundred_units_are_shown_and_all_are_listed(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from pages import Element, having, read
 from interpkit.comparison import side_by_side
 from interpkit.report import build
 from interpkit.report.besides import besides, between, leading
+from interpkit.report.curves import Panel, Series, draw_panel
 from interpkit.results import SideBySide, read_published
 
 MINUS = "\N{MINUS SIGN}"
+NAN = float("nan")
 
 
 def two(**options) -> SideBySide:
@@ -57,12 +59,46 @@ def test_the_answer_of_two(tmp_path):
 
 def test_the_answer_of_several_by_the_rule_asked_for(tmp_path):
     result = several(rule="every-category")
-    one = result.measure("unique_every_category")
-    most = result.names[int(np.argmax(one.values))]
-    least = [name for name, value in zip(result.names, one.values, strict=True) if value == min(one.values)][-1]
-    text = all_of(page(tmp_path, result))
-    assert f"Of 4 columns, {most} has the highest number, {max(one.values):.0f} unique detectors over" in text
-    assert f"and {least} the lowest, {min(one.values):.0f}." in text
+    given = answers(tmp_path, result, values=(7.0, 9.0, 2.0, 4.0))
+    assert "Of 4 columns, net 1 has the highest number, 9 unique detectors over every category, and net 2 has" in given
+    assert "net 2 has the lowest, 2." in given
+
+
+def answers(folder: Path, result: SideBySide, **changes) -> str:
+    """What the page says of the leading measure, with some of its numbers changed."""
+    known = leading(result)
+    count = len(result.columns)
+    bare = {"changes_low": (NAN,) * count, "changes_high": (NAN,) * count, "floors": (NAN,) * count}
+    one = replace(known, **{**bare, **changes})
+    measures = tuple(one if other is known else other for other in result.measures)
+    return all_of(page(folder, replace(result, measures=measures)))
+
+
+def test_all_that_share_the_first_or_last_place_are_named(tmp_path):
+    result = several()
+    said = answers(tmp_path / "a", result, values=(9.0, 9.0, 2.0, 2.0))
+    assert "net 0 and net 1 have the highest number, 9 unique" in said
+    assert "net 2 and net 3 have the lowest, 2." in said
+    assert "all have the same number of unique detectors by top label, 4." in answers(
+        tmp_path / "b", result, values=(4.0,) * 4
+    )
+    many = several(6)
+    said = answers(tmp_path / "c", many, values=(1.0, *[9.0] * 5))
+    assert "net 1, net 2, net 3 and 2 more have the highest number" in said
+
+
+def test_the_answer_says_which_differences_are_clear_and_which_numbers_are_chance(tmp_path):
+    result = several()
+    values, floors = (3.0, 9.0, 8.0, 5.0), (3.0, 1.0, 9.0, NAN)
+    low, high = (NAN, 1.0, -1.0, NAN), (NAN, 9.0, 6.0, NAN)
+    said = answers(tmp_path / "a", result, values=values, floors=floors, changes_low=low, changes_high=high)
+    assert "net 1 differs from net 0 by more than other images would explain." in said
+    assert "net 0 and net 2 are no better than chance." in said
+    said = answers(
+        tmp_path / "b", result, values=values, changes_low=(NAN, *[-1.0] * 3), changes_high=(NAN, *[2.0] * 3)
+    )
+    assert "None differs from net 0 by more than other images would explain." in said
+    assert "no better than chance" not in said
 
 
 def test_every_measure_has_its_values_intervals_and_changes(tmp_path):
@@ -91,6 +127,8 @@ def test_words_and_places_of_a_measure():
     assert (second.change, second.change_interval, second.words) == ("+10", "+4 to +16", "better")
     assert second.track[3] is None
     assert second.track[1] == pytest.approx(80.0)
+    lucky = besides(result, replace(one, floors=(2.0, 20.0)))[1]
+    assert lucky.words == "no better than chance"
     worse = besides(result, replace(one, better="lower"))[1]
     assert worse.words == "worse"
     unclear = besides(result, replace(one, changes_low=(float("nan"), -1.0)))[1]
@@ -168,8 +206,24 @@ def test_curves_are_drawn_over_an_axis_of_more_than_two(tmp_path):
     assert not having(page(tmp_path / "two", two(names=("epoch 1", "epoch 2"))), "div", kind="curves")
 
 
+def test_places_on_the_axis_are_those_of_the_columns():
+    def drawn(marks: tuple[float, ...], by: str) -> Panel:
+        at = np.array(marks)
+        series = [Series("value", at, at, "main"), Series("chance", at, np.zeros(len(at)), "quiet")]
+        panel = draw_panel("x", series, by=by, marks=marks)
+        assert panel is not None
+        return panel
+
+    widths = drawn((0.25, 0.5, 1.0), "width")
+    assert widths.epochs == [(0.0, "0.25"), (33.333, "0.5"), (100.0, "1")]
+    assert [len(one.dots) for one in widths.lines] == [3, 0]
+    assert widths.told[0][2].startswith("width 0.25: value .250")
+    assert [words for _, words in drawn((1, 2, 4, 1000, 1024), "step").epochs] == ["1", "1,024"]
+    assert drawn((0, 1, 2), "net").told[0][2].startswith("net 0: ")
+
+
 def test_the_largest_movers_are_cards_with_pictures_of_both(tmp_path):
-    result = two()
+    result = two(match="yes")
     elements = page(tmp_path, result)
     cards = having(elements, "article")
     assert [one.attributes["id"] for one in cards] == [f"moved-0-{unit}" for unit in result.movers.units]
@@ -185,6 +239,47 @@ def test_settings_that_differ_and_that_are_equal(tmp_path):
     result = side_by_side([[blocked(0)], [blocked(1, options=optioned(seed=4))]])[0]
     rows = rows_of(page(tmp_path, result))
     assert any(row.startswith("network") and "net 0" in row and "net 1" in row for row in rows)
+
+
+def test_equal_settings_stand_by_what_was_measured(tmp_path):
+    result = replace(two(), equal={"units": "12", "dissect: quantile": "0.005", "dissect: limit": "none"})
+    told = [" ".join(one.content.split()) for one in having(page(tmp_path, result), "dd")]
+    assert "quantile 0.005; limit none" in told
+
+
+def test_what_a_label_set_cannot_tell_is_no_zero(tmp_path):
+    run, table = blocked(1), read_published(published(tmp_path / "net.csv", seed=1))
+    result = side_by_side([[run], table], force=True)[0]
+    strange = sorted(set(table.categories) - set(run.categories))
+    assert strange
+    elements = page(tmp_path / "run", result)
+    rows = [one for one in rows_of(elements) if one.startswith(strange[0])]
+    assert rows
+    assert not any(run.provenance.model in row for row in rows)
+    concepts = result.by_concept().query("category in @strange")
+    assert len(concepts)
+    assert set(concepts["0"]) == {-1}
+    assert set(concepts["status"]) == {""}
+    apart = (result.by_concept()["status"] == "").sum()
+    heads = [one.content for one in having(elements, "h3")]
+    assert f"Of categories that only one of the two label sets has, {apart}" in heads
+
+
+def test_runs_forced_together_count_above_their_own_thresholds(tmp_path):
+    other = blocked(1, options=optioned(iou=0.1))
+    result = side_by_side([[blocked(0)], [other]], force=True)[0]
+    table = result.by_category().query("rule == 'top-label' and column == 1")
+    assert table["unique"].sum() == result.measure("unique_top_label").values[1]
+    assert table["detectors"].sum() == other.detectors().sum() < blocked(1).detectors().sum()
+    assert "above its own IoU threshold" in all_of(page(tmp_path, result))
+
+
+def test_how_to_repeat_it_names_each_column_and_no_pictures_that_are_not_there(tmp_path):
+    rows = [" ".join(one.content.split()) for one in having(page(tmp_path, several()), "dd")]
+    for seed in range(4):
+        assert any(row.startswith(f"net {seed}, layer") and f"weights sha256 {seed:016d}"[:30] in row for row in rows)
+    assert not any("the pictures on this page" in row for row in rows)
+    assert not any("names []" in row for row in rows)
 
 
 def test_a_forced_page_is_marked(tmp_path):

@@ -28,6 +28,7 @@ from interpkit.results import (
     load_run,
     picture_file,
     read_about,
+    result_folder_name,
     result_folders,
     safe_name,
     save,
@@ -752,3 +753,12 @@ def test_reading_what_a_result_is_about(saved):
     assert about["kind"] == "dissection"
     assert about["summary"] == json.loads(json.dumps(small_dissection().summary()))
     assert len(load(saved).blocks.truth) == BLOCKS
+
+
+def test_folders_of_long_names_can_be_made_and_differ(tmp_path):
+    """As of a graph of many layers, whose names are joined."""
+    one, other = (replace(small_dissection(), layer="-".join(["features"] * 60) + end) for end in "ab")
+    places = [save(result, tmp_path / result_folder_name(result)) for result in (one, other)]
+    assert places[0] != places[1]
+    assert load(places[0]).layer == one.layer
+    save(one, places[0], overwrite=True)

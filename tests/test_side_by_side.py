@@ -7,6 +7,7 @@ import pytest
 from made_beside import blocked, optioned, published
 from made_comparison import LAYER, results_of
 from made_entanglement import entanglement
+from made_pages import unlabelled
 from made_results import provenance
 from reference.jackknife import plain_interval, unique_without
 
@@ -165,6 +166,57 @@ def test_what_does_not_compare_is_refused_and_may_be_forced(what):
         assert np.isnan(forced.measure("detectors").changes_low[1])
 
 
+DECIDING = {
+    "dissect": {"split": "train"},
+    "entangle": {"target": "prediction", "pool": "max", "rectify": "no", "estimator": "knn", "split": "x", "limit": 9},
+    "parts": {"align": "effective", "top": 7, "radius": 3, "split": "x", "limit": 9},
+}
+
+
+@pytest.mark.parametrize(("verb", "name"), [(verb, name) for verb, held in DECIDING.items() for name in held])
+def test_every_option_that_decides_is_named(verb, name):
+    sides = [results_of("none", seed=0), results_of("icnn", seed=1)]
+    (one,) = (k for k, result in enumerate(sides[1]) if result.provenance.verb == verb)
+    made = sides[1][one].provenance
+    changed = replace(made, options={**made.options, name: DECIDING[verb][name]})
+    sides[1] = [*sides[1][:one], replace(sides[1][one], provenance=changed), *sides[1][one + 1 :]]
+    with pytest.raises(ResultError, match=f"do not compare: {verb}: {name} [^;/]+ / {DECIDING[verb][name]}"):
+        beside(*sides, names=("a", "b"))
+
+
+def test_fewer_images_of_the_same_set_do_not_compare():
+    other = blocked(1)
+    with pytest.raises(ResultError, match=r"dissect: images [\d,]+ / [\d,]+;"):
+        beside([blocked(0)], [replace(other, images=other.images - 1)])
+
+
+def test_a_measure_s_interval_needs_the_same_images_of_that_measure_alone():
+    extra = entanglement(12, layer="layer", classes=("a", "b", "c"))
+    alone, both = beside([blocked(0)], [blocked(1)]), beside([blocked(0), extra], [blocked(1)])
+    assert both.measure("iou").changes_low[1] == alone.measure("iou").changes_low[1]
+    assert np.isfinite(both.measure("iou").changes_low[1])
+
+
+def test_a_gain_that_chance_gives_too_is_no_better():
+    one = beside([blocked(0)], [blocked(1)]).measure("detectors")
+    gained = replace(one, values=(2.0, 9.0), changes_low=(np.nan, 3.0), changes_high=(np.nan, 8.0), floors=(0.0, 9.0))
+    assert gained.verdict(1) == "chance"
+    assert replace(gained, floors=(0.0, 8.0)).verdict(1) == "better"
+    assert replace(gained, floors=(0.0, np.nan)).verdict(1) == "better"
+    assert replace(gained, better="lower", floors=(0.0, 9.0)).verdict(1) == "worse"
+
+
+def test_small_changes_keep_two_digits():
+    one = beside([blocked(0)], [blocked(1)]).measure("iou")
+    assert [one.said(value) for value in (-0.00044, 0.0, 0.025, np.nan)] == ["-0.00044", "0.000", "0.025", "none"]
+
+
+def test_results_without_labels_have_their_dead_units_alone():
+    result = beside([unlabelled()], [unlabelled()], names=("a", "b"))
+    assert [one.name for one in result.measures] == ["dead"]
+    assert result.movers is None
+
+
 def test_other_images_or_classes_do_not_compare_for_mutual_information():
     one = entanglement(12, layer=LAYER, classes=("a", "b", "c"), seed=0)
     mix = one.class_images + np.array([1, -1, 0])
@@ -172,59 +224,6 @@ def test_other_images_or_classes_do_not_compare_for_mutual_information():
         beside([one], [replace(one, class_images=mix)], names=("x", "y"))
     with pytest.raises(ResultError, match="entangle: images"):
         beside([one], [replace(one, images=one.images + 1)], names=("x", "y"))
-
-
-def test_matched_units_give_a_comparison_and_the_largest_movers():
-    one, other = blocked(0), blocked(1)
-    result, pair = side_by_side([[one], [other]])
-    assert pair is not None
-    assert pair.columns == ("net 0", "net 1")
-    assert (pair.provenance.model_sha, pair.provenance.labels_sha) == (
-        result.provenance.model_sha,
-        result.provenance.labels_sha,
-    )
-    moved = result.movers
-    assert moved is not None
-    units = moved.units.tolist()
-    either = one.detectors() | other.detectors()
-    assert set(units) <= set(np.flatnonzero(either).tolist())
-    first, last = one.best(), other.best()
-    names = [[column.table()["concept"][u] for u in units] for column in (one, other)]
-    assert [list(row) for row in moved.concepts] == names
-    assert moved.iou.tolist() == [first[1][units].tolist(), last[1][units].tolist()]
-    renamed = [a != b or one.detectors()[u] != other.detectors()[u] for a, b, u in zip(*names, units, strict=True)]
-    assert renamed == sorted(renamed, reverse=True)
-    gaps = [abs(first[1][u] - last[1][u]) for u, changed in zip(units, renamed, strict=True) if changed]
-    assert gaps == sorted(gaps, reverse=True)
-    for gallery, column in zip(moved.galleries, (one, other), strict=True):
-        u = units[0]
-        entries = gallery.of(u)
-        assert [gallery.names[gallery.image[e]] for e in entries] == [
-            column.top.names[i] for i in column.top.image[u][:6] if i >= 0
-        ]
-        start, step = (np.array(pair) for pair in column.placement)
-        cell = np.unravel_index(column.top.maps[u, 0].argmax(), column.map_size)
-        np.testing.assert_allclose(gallery.position[entries[0]] * 32, start + np.array(cell) * step)
-    assert set(result.pictures) == {name for gallery in moved.galleries for name in gallery.names}
-
-
-@pytest.mark.parametrize(
-    ("other", "match", "matched"),
-    [
-        (blocked(1, layer="else"), "auto", False),
-        (blocked(1, layer="else"), "yes", True),
-        (blocked(1), "no", False),
-        (blocked(1, units=13), "auto", False),
-    ],
-)
-def test_when_units_match(other, match, matched):
-    result, pair = side_by_side([[blocked(0)], [other]], match=match)
-    assert (pair is not None, result.movers is not None) == (matched, matched)
-
-
-def test_a_match_that_cannot_be_is_refused():
-    with pytest.raises(ResultError, match=r"net 0 12, net 1 13 units"):
-        side_by_side([[blocked(0)], [blocked(1, units=13)]], match="yes")
 
 
 def test_a_run_of_several_layers_gives_a_column_for_each():
@@ -242,6 +241,8 @@ def test_a_run_of_several_layers_gives_a_column_for_each():
         (("0.25", "0.5", "1"), (0.25, 0.5, 1.0), "number"),
         (("v2 width 8", "v2 width 16", "v2 width 32"), (8.0, 16.0, 32.0), "width"),
         (("1 of 3", "2 of 4", "3 of 3"), (), ""),
+        (("rate 1e-2", "rate 1e-3", "rate 5e-4"), (0.01, 0.001, 0.0005), "rate"),
+        (("1", "2", "3" * 400), (), ""),
         (("a", "b", "c"), (), ""),
         (("a 1", "a 2", "b 3"), (), ""),
     ],
@@ -269,6 +270,7 @@ def test_settings_are_equal_or_differ():
 MISTAKES = {
     "one": (lambda: beside([blocked(0)]), "two results or more"),
     "names": (lambda: beside([blocked(0)], [blocked(1)], names=("a",)), "1 names for 2 columns"),
+    "no name": (lambda: beside([blocked(0)], [blocked(1)], names=("a", "")), "a name is empty among 'a', ''"),
     "same name": (lambda: beside([blocked(0)], [blocked(1)], names=("a", "a")), "are not different"),
     "nothing": (lambda: beside([], [blocked(1)]), "holds no result that compares"),
     "twice": (lambda: beside([blocked(0), blocked(0)], [blocked(1)]), "several results of Dissection"),
@@ -298,7 +300,7 @@ def test_a_rule_and_a_measure_that_do_not_exist_are_named():
 
 
 def test_it_is_stored_whole(tmp_path):
-    result = beside([blocked(0)], [blocked(1)], command="interpkit compare a b")
+    result = beside([blocked(0)], [blocked(1)], command="interpkit compare a b", match="yes")
     again = load(save(result, tmp_path / "layer-side-by-side"))
     assert again.summary() == result.summary()
     assert repr(again.measures) == repr(result.measures)

@@ -27,7 +27,7 @@ Names = Annotated[
     typer.Option(metavar="A,B", help="What the columns are called; names that differ in one number give curves."),
 ]
 Rule = Annotated[str, typer.Option(help="How unique detectors are counted first: top-label or every-category.")]
-MatchUnits = Annotated[str, typer.Option(help="Whether units of two columns match by number: auto, yes, no.")]
+MatchUnits = Annotated[str, typer.Option(help="Whether units of two match by number: auto (if they seem to), yes, no.")]
 Force = Annotated[bool, typer.Option("--force", help="Set side by side what does not compare; the page says so.")]
 MATCHES = ("auto", "yes", "no")
 USUAL = {"--rule": "top-label", "--match": "auto"}
@@ -55,7 +55,7 @@ def compare(
     printed_on = options.printed_on(paper, pdf=pdf)
     if match not in MATCHES:
         raise typer.BadParameter(f"{match!r} is not a way to match units; there is {', '.join(MATCHES)}")
-    called = [name.strip() for name in names.split(",")] if names else []
+    called = [name.strip() for name in names.split(",")] if names is not None else []
     side, pair = side_by_side(
         [_read(path) for path in results],
         names=called,

@@ -45,10 +45,8 @@ def dissect(
     export_masks: Annotated[
         str | None, typer.Option(metavar="png|rle", help="Write where units fire on every image: pictures, or COCO.")
     ] = None,
-    units: Annotated[str | None, typer.Option(metavar="N,...", help="List and export these units.")] = None,
-    concepts: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="List and export the units that detect these concepts.")
-    ] = None,
+    units: options.Units = None,
+    concepts: options.Concepts = None,
     cache: options.Cache = "auto",
     scratch: options.Scratch = None,
     skip_bad: options.SkipBad = False,
@@ -71,9 +69,9 @@ def dissect(
     """Name the units of a layer by the concepts they overlap (Network Dissection)."""
     arguments = locals()
     asked = Asked(model, labels, options.layer_names(layer), options.loading(arguments), chosen(DISSECT, arguments))
-    closer = Closer(export_masks, options.whole_numbers(units) or (), options.layer_names([concepts or ""]) or ())
+    closer = Closer(export_masks, options.subset(units, concepts))
     output = Output(out, overwrite, report, single_file, as_document, quiet, paper=options.printed_on(paper, pdf=pdf))
-    carry_out(DISSECT, asked, output, beside=judged(arguments), closer=closer if closer.wanted else None)
+    carry_out(DISSECT, asked, output, beside=judged(arguments), closer=closer)
 
 
 def judged(arguments: Mapping[str, Any]) -> list[tuple[Verb, dict[str, Any]]]:

@@ -134,26 +134,26 @@ def carry_out(
     job = Job(verb, asked, quiet=output.quiet)
     folder = output.out or job.default_folder()
     if closer is not None:
-        closer.check(*job.looked)
+        closer.check(*job.looked, split=asked.chosen["split"], limit=asked.chosen["limit"])
     also = {more.name: job.of(more, given) for more, given in beside}
     for one in also.values():
         one.planned()  # a mistake in what comes later is said before the first long run
     results = job.results(folder, overwrite=output.overwrite)
     further = {name: one.results(folder, overwrite=output.overwrite) for name, one in also.items()}
-    page = runs.build_page(folder, single_file=output.single_file) if output.report else None
-    pdf = runs.print_page(folder, paper=output.paper) if output.paper else None
+    some: dict[str, Any] = {} if closer is None else {"units": closer.subset.units, "concepts": closer.subset.concepts}
+    page = runs.build_page(folder, single_file=output.single_file, **some) if output.report else None
+    pdf = runs.print_page(folder, paper=output.paper, **some) if output.paper else None
+    masks = [] if closer is None else closer.masks(results, folder, looked=job.looked, quiet=output.quiet)
     if output.as_document:
         said = {name: [result.summary() for result in found] for name, found in {"layers": results, **further}.items()}
         pages = {"report": str(page) if page else None, **({"pdf": str(pdf)} if pdf else {})}
-        if closer is not None:
-            closer.take(results, folder, looked=job.looked, quiet=output.quiet, told=False)
-        as_json({"run": str(folder), **pages, **said})
+        as_json({"run": str(folder), **pages, **said, **({} if closer is None else closer.told(results, masks))})
         return results
     for result in [*results, *(one for found in further.values() for one in found)]:
         show(result)
     if closer is not None:
-        closer.take(results, folder, looked=job.looked, quiet=output.quiet, told=True)
-    for written in filter(None, (page or (None if pdf else folder), pdf)):
+        closer.show(results)
+    for written in filter(None, (*masks, page or (None if pdf else folder), pdf)):
         line(str(written))
     return results
 

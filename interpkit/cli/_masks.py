@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interpkit.cli._screen import line, progress_shown
 from interpkit.cli._shown import show_units
-from interpkit.errors import InterpkitError
 
-FORMS = ("png", "rle")
+if TYPE_CHECKING:
+    from interpkit.results import Subset
+
 FOLDER = "masks"
 
 
@@ -20,57 +21,62 @@ class Closer:
     Attributes
     ----------
     form
-        How masks are written, one of ``FORMS``; None for not at all.
-    units, concepts
-        Which units: by number, and by what they detect. With neither, all are exported and none is listed.
+        How masks are written; None for not at all.
+    subset
+        Which units. Where it is all of them, all are exported and none is listed.
     """
 
     form: Any
-    units: Sequence[int]
-    concepts: Sequence[str]
+    subset: "Subset"
 
-    @property
-    def wanted(self) -> bool:
-        """Whether anything was asked for."""
-        return bool(self.form or self.units or self.concepts)
-
-    def check(self, probe: Any, labels: Any) -> None:  # noqa: ANN401 - types that need torch
-        """Stop at what does not exist, before anything runs.
+    def check(self, probe: Any, labels: Any, *, split: str | None, limit: int | None) -> None:  # noqa: ANN401 - types that need torch
+        """Stop at what does not exist, and at far too many pictures, before anything runs.
 
         Raises
         ------
         InterpkitError
             Naming it.
         """
-        from interpkit.dissection import check_choice
+        if self.form is None and not self.subset.wanted:
+            return
+        layers = {layer: units for layer, (units, _, _) in probe.shapes().items()}
+        self.subset.check(layers, labels.concepts["name"].tolist(), labels=labels.name)
+        if self.form is not None:
+            from interpkit.dissection import check_form
 
-        if self.form is not None and self.form not in FORMS:
-            raise InterpkitError(f"--export-masks takes {' or '.join(FORMS)}, not {self.form!r}")
-        check_choice(probe, labels, units=self.units, concepts=self.concepts)
+            # What the concepts choose is known afterwards.
+            most = len(self.subset.units) if self.subset.wanted else max(layers.values())
+            check_form(self.form, units=most, images=len(labels.select(split=split, limit=limit)))
 
-    def take(self, results: Sequence[Any], folder: Path, *, looked: tuple[Any, Any], quiet: bool, told: bool) -> None:
-        """List the units and write their masks, into ``<run>/<layer>/masks``.
-
-        ``looked`` are the probe and the label set; ``told`` says whether lines may be printed.
-        """
-        from interpkit.dissection import chosen_units, export_masks
+    def masks(self, results: Sequence[Any], folder: Path, *, looked: tuple[Any, Any], quiet: bool) -> list[Path]:
+        """Write masks into ``<run>/<layer>/masks``, and say where they are; ``looked``: the probe and the label set."""
         from interpkit.results import result_folder_name
 
-        for result in results:
-            units = chosen_units(result, units=self.units, concepts=self.concepts)
-            every = not (self.units or self.concepts)
-            if told and not every:
-                show_units(result, units)
-            if self.form is not None and (every or units):
+        written = []
+        for result in results if self.form is not None else ():
+            units = self.subset.of(result)
+            if units:
+                from interpkit.dissection import export_masks
+
                 into = folder / result_folder_name(result) / FOLDER
                 with progress_shown(quiet=quiet) as progress:
-                    where = export_masks(
-                        result,
-                        *looked,
-                        folder=into,
-                        form=self.form,
-                        units=None if every else units,
-                        progress=progress,
+                    written.append(
+                        export_masks(result, *looked, folder=into, form=self.form, units=units, progress=progress)
                     )
-                if told:
-                    line(str(where))
+        return written
+
+    def show(self, results: Sequence[Any]) -> None:
+        """List the chosen units."""
+        for result in results if self.subset.wanted else ():
+            line(f"{result.layer}: {self.subset.words()}")
+            show_units(result, self.subset.of(result))
+
+    def told(self, results: Sequence[Any], masks: Sequence[Path]) -> dict[str, Any]:
+        """The same as plain values: for each layer the table's rows of its chosen units, and where masks are."""
+        columns = ["unit", "concept", "category", "iou", "detector", "top_image"]
+        rows = [one.table().loc[self.subset.of(one), columns].to_dict(orient="records") for one in results]
+        units = {one.layer: found for one, found in zip(results, rows, strict=True)} if self.subset.wanted else None
+        return {
+            **({} if units is None else {"units": units}),
+            **({"masks": [str(path) for path in masks]} if self.form is not None else {}),
+        }

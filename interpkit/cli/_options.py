@@ -1,11 +1,15 @@
 """Arguments that several commands share, declared once."""
 
+import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from interpkit.results import Subset
 
 ModelArgument = Annotated[
     str,
@@ -53,6 +57,18 @@ SingleFile = Annotated[bool, typer.Option("--single-file", help="One self-contai
 Pdf = Annotated[bool, typer.Option("--pdf", help="Also print the page into report.pdf.")]
 Paper = Annotated[
     str | None, typer.Option(metavar="a4|letter", help="What --pdf is printed on; default: a4.", show_default=False)
+]
+
+Units = Annotated[
+    str | None, typer.Option(metavar="N,...", help="Show the pictures of these units alone.", show_default=False)
+]
+Concepts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Show the pictures of the units that detect these alone; '\"a, b\"' is one name.",
+        show_default=False,
+    ),
 ]
 
 
@@ -145,6 +161,41 @@ def whole_numbers(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 20,20,40") from error
+
+
+def names(text: str | None) -> list[str] | None:
+    """The names of ``car,traffic light``; one that holds a comma stands in double quotes.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is none.
+
+    Examples
+    --------
+    >>> names('car, "light, red"')
+    ['car', 'light, red']
+    """
+    if text is None:
+        return None
+    found = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), ())]
+    if not all(found) or not found:
+        raise typer.BadParameter(f"{text!r} is not a list of names such as car,wheel")
+    return list(dict.fromkeys(found))
+
+
+def subset(units: str | None, concepts: str | None) -> "Subset":
+    """What ``--units`` and ``--concepts`` choose.
+
+    Raises
+    ------
+    typer.BadParameter
+        If they are not numbers and names.
+    """
+    from interpkit.results import Subset
+
+    numbered = dict.fromkeys(whole_numbers(units) or ())
+    return Subset(units=tuple(numbered), concepts=tuple(names(concepts) or ()))
 
 
 def batch(text: str) -> int | str:

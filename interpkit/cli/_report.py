@@ -13,15 +13,22 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that a comman
 
 
 def report(
-    run: Run, *, single_file: options.SingleFile = False, pdf: options.Pdf = False, paper: options.Paper = None
+    run: Run,
+    *,
+    units: options.Units = None,
+    concepts: options.Concepts = None,
+    single_file: options.SingleFile = False,
+    pdf: options.Pdf = False,
+    paper: options.Paper = None,
 ) -> None:
     """Build the page of a run again from its stored results."""
     from interpkit.report import build, build_pdf
 
     printed_on = options.printed_on(paper, pdf=pdf)
-    line(str(build(run, single_file=single_file)))
+    subset = options.subset(units, concepts)
+    line(str(build(run, single_file=single_file, units=subset.units, concepts=subset.concepts)))
     if printed_on:
-        line(str(build_pdf(run, paper=printed_on)))
+        line(str(build_pdf(run, paper=printed_on, units=subset.units, concepts=subset.concepts)))
 
 
 def open_run(

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from interpkit.errors import ResultError
 REPORTS = Path("reports")
 # Results that judge another verb's result and mean nothing once that is gone.
 JUDGES = {"rotate": "dissect", "shuffle": "dissect", "untrained": "dissect"}
-# Characters of a run's name; file systems take 255 bytes.
-LONGEST = 160
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,10 @@ class Planned:
 
 
 def safe(name: str) -> str:
-    """``name`` as a folder name; one that is longer than file systems take is cut, and told apart by a hash."""
+    """``name`` as a folder name."""
     from interpkit.results import safe_name
 
-    made = safe_name(name)
-    return made if len(made) <= LONGEST else f"{made[:LONGEST]}-{sha256(made.encode()).hexdigest()[:8]}"
+    return safe_name(name)
 
 
 def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any]:
@@ -161,17 +157,17 @@ def store(results: Sequence[Any], folder: Path) -> None:
         (folder / "report.pdf").unlink(missing_ok=True)
 
 
-def build_page(folder: Path, *, single_file: bool) -> Path:
-    """The page of the run."""
+def build_page(folder: Path, *, single_file: bool, units: Sequence[int] = (), concepts: Sequence[str] = ()) -> Path:
+    """The page of the run, with the pictures of some units or of all."""
     from interpkit.report import build
 
-    page: Path = build(folder, single_file=single_file)
+    page: Path = build(folder, single_file=single_file, units=units, concepts=concepts)
     return page
 
 
-def print_page(folder: Path, *, paper: str) -> Path:
+def print_page(folder: Path, *, paper: str, units: Sequence[int] = (), concepts: Sequence[str] = ()) -> Path:
     """The page of the run as a PDF."""
     from interpkit.report import build_pdf
 
-    printed: Path = build_pdf(folder, paper=paper)
+    printed: Path = build_pdf(folder, paper=paper, units=units, concepts=concepts)
     return printed

@@ -7,21 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from interpkit.strangers import shortened, visible
+
+# Letters of a cell after which a table leaves the rest out.
+LONGEST = 60
+
 
 def line(text: str = "") -> None:
-    """One line on standard output."""
-    sys.stdout.write(f"{text}\n")
+    """One line on standard output; what a name in it would do to the terminal is seen instead."""
+    sys.stdout.write(f"{visible(text)}\n")
 
 
 def as_json(values: Any) -> None:  # noqa: ANN401 - whatever JSON holds
     """A JSON document on standard output."""
-    line(json.dumps(values, indent=2))
+    # All of it is ASCII: JSON escapes the rest.
+    sys.stdout.write(f"{json.dumps(values, indent=2)}\n")
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
-    """One line on standard error, unless quiet."""
+    """One line on standard error, unless quiet, as `line` writes it."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible(text)}\n")
 
 
 def say_input(loaded: Any, *, quiet: bool) -> None:  # noqa: ANN401 - a LoadedModel, whose type needs torch
@@ -33,18 +39,19 @@ def say_input(loaded: Any, *, quiet: bool) -> None:  # noqa: ANN401 - a LoadedMo
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows as lines with aligned columns; columns of numbers to the right.
+    """Rows as lines with aligned columns; columns of numbers to the right, long cells without their end.
 
     Examples
     --------
     >>> aligned([("name", "n"), ("a", "10"), ("bcd", "7")])
     ['name   n', 'a     10', 'bcd    7']
     """
-    columns = list(zip(*rows, strict=True))
+    shown = [tuple(shortened(visible(cell), most=LONGEST) for cell in row) for row in rows]
+    columns = list(zip(*shown, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [all(_is_number(cell) for cell in column[1:] if cell) for column in columns]
     lines = []
-    for row in rows:
+    for row in shown:
         cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
         lines.append("  ".join(cells).rstrip())
     return lines
@@ -66,11 +73,17 @@ def progress_shown(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """The message in one line."""
+        return visible(super().format(record))
+
+
 @contextmanager
 def _remarks_shown() -> Iterator[None]:
     """The package's log messages on standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Plain("%(message)s"))
     logger = logging.getLogger("interpkit")
     level = logger.level
     logger.addHandler(handler)

@@ -84,7 +84,7 @@ def _untrained(result: Any, best: int) -> None:  # noqa: ANN401
 def show_units(result: Any, units: Sequence[int]) -> None:  # noqa: ANN401
     """Print chosen units of a dissection, with the image on which each fires most."""
     if not len(units):
-        line(f"  {result.layer}: no unit detects what was asked for")
+        line("  none")
         return
     table = result.table().set_index("unit").loc[list(units)].reset_index()
     rows: list[tuple[str, ...]] = [("unit", "concept", "category", "IoU", "detector", "top image")]
@@ -196,7 +196,9 @@ def _column_of(result: Any, one: Any, n: int) -> tuple[str, ...]:  # noqa: ANN40
     said = [one.said(value) for value in (one.values[n], one.low[n], one.high[n], one.floors[n], one.changes[n])]
     value, low, high, floor, change = ("" if text == "none" else text for text in said)
     apart = [one.said(number) for number in (one.changes_low[n], one.changes_high[n])]
-    verdict = {"unclear": "no clear change", "neither": ""}.get(one.verdict(n), one.verdict(n))
+    verdict = {"unclear": "no clear change", "chance": "no better than chance", "neither": ""}.get(
+        one.verdict(n), one.verdict(n)
+    )
     known = apart != ["none", "none"]
     return (
         f"  {result.names[n]}",

@@ -24,7 +24,7 @@ from interpkit.results import (
 # The kinds that stand beside each other, in the order of reading.
 KINDS: tuple[type, ...] = (FineTuning, Dissection, Entanglement, PartScores, ExplanatoryGraph)
 PUBLISHED = "published"
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d{1,2}(?!\d))?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,7 @@ class Column:
             units=self.units,
             images=images_of(self.first) if self.results else 0,
             verbs=tuple(one.provenance.verb for one in self.results) or (PUBLISHED,),
+            model_sha=self.model_sha,
         )
 
 
@@ -156,13 +157,15 @@ def named(columns: Sequence[Column], names: Sequence[str] = ()) -> list[Column]:
     Raises
     ------
     ResultError
-        If there are fewer than two columns, or another number of names, or two are equal.
+        If there are fewer than two columns, or another number of names, or one is empty, or two are equal.
     """
     if len(columns) < 2:
         raise ResultError("a comparison takes two results or more; one was given")
     if names and len(names) != len(columns):
         found = ", ".join(f"{one.source or one.model} {one.layer}".strip() for one in columns)
         raise ResultError(f"{len(names)} names for {len(columns)} columns ({found})")
+    if not all(names):
+        raise ResultError(f"a name is empty among {', '.join(map(repr, names))}")
     if len(set(names)) != len(names):
         raise ResultError(f"the names {', '.join(names)} are not different")
     choices = [
@@ -197,7 +200,7 @@ def axis_of(columns: Sequence[Column]) -> tuple[tuple[float, ...], str]:
         moving = [k for k in range(table.shape[1]) if len(set(table[:, k])) == len(names)]
         still = all(len(set(table[:, k])) == 1 for k in range(table.shape[1]) if k not in moving)
         of_layers = bool(columns[0].results) and _layers_of_one(columns)
-        if len(moving) == 1 and still and not of_layers:
+        if len(moving) == 1 and still and not of_layers and np.isfinite(table).all():
             before = next(iter(stems)).split("#")[moving[0]]
             return tuple(table[:, moving[0]].tolist()), before.strip(" -_=:./") or "number"
     if columns[0].results and _layers_of_one(columns):

@@ -14,7 +14,7 @@ DECISIVE: Mapping[str, tuple[str, ...]] = {
     "dissect": ("quantile", "iou", "category_rule", "align", "split", "limit"),
     "entangle": ("target", "pool", "rectify", "estimator", "split", "limit"),
     "parts": ("align", "top", "radius", "split", "limit"),
-    "graph": ("class_name", "split", "limit"),
+    "graph": ("class_name", "align", "train", "split", "limit"),
 }
 # How a pass is fed decides no more than the last bits of what it measures; layers stand in the heading.
 _ASIDE = {"layers", "layer", "device", "batch_size", "memory_format", "threads", "skip_bad"}
@@ -66,8 +66,10 @@ def _decisive(one: Any) -> dict[str, str]:  # noqa: ANN401 - a result of any kin
     found |= {name: said(made.options.get(name)) for name in DECISIVE.get(made.verb, ())}
     if isinstance(one, Dissection) and not one.categories:
         found |= {"labels": "none"}
+    if not isinstance(one, FineTuning):
+        # One set with unreadable files skipped is another set.
+        found["images"] = f"{images_of(one):,}"
     if isinstance(one, Entanglement):
-        found["images"] = f"{one.images:,}"
         mix = dict(zip(one.classes, one.class_images.tolist(), strict=True))
         found["class mix"] = f"{len(mix):,} classes\0{sorted(mix.items())}"
     if isinstance(one, FineTuning):

@@ -96,8 +96,9 @@ def estimates(one: object) -> list[Estimate]:
 
 
 def _dissected(one: Dissection) -> list[Estimate]:
+    dead = Estimate("dead", float(one.dead.sum()))
     if not one.categories:
-        return []
+        return [dead]
     found = _counted(one)
     lucky = one.summary()["chance"]
     floors = {
@@ -116,7 +117,7 @@ def _dissected(one: Dissection) -> list[Estimate]:
             np.array([_NAN if other is None else other[name] for other in without]),
         )
         for name, value in found.items()
-    ] + [Estimate("dead", float(one.dead.sum()))]
+    ] + [dead]
 
 
 def _counted(one: Dissection) -> dict[str, float]:

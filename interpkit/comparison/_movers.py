@@ -10,6 +10,40 @@ Ints = npt.NDArray[np.int64]
 
 # Units that are shown, and pictures of each.
 MOST, PICTURES = 24, 6
+# So many other pairings are tried, and the units' own has to lie so many of their standard deviations above them.
+_PAIRINGS, _FAR = 40, 4.0
+
+
+def akin(columns: tuple[Column, Column]) -> bool:
+    """Whether unit u of either column seems to be the same unit, as before and after a training.
+
+    Networks of one name are taken to be; others where units of one number share more of their top images than those of
+    other numbers do, by far.
+    """
+    if columns[0].model == columns[1].model:
+        return True
+    first, last = (one.dissection for one in columns)
+    if first is None or last is None or first.units != last.units or first.units < 2:
+        return False
+    place = {name: n for n, name in enumerate(dict.fromkeys((*first.top.names, *last.top.names)))}
+    tops = [_known(one, place) for one in (first, last)]
+    steps = np.unique(np.linspace(1, first.units - 1, _PAIRINGS).astype(np.int64))
+    shared = [_shared(tops[0], tops[1]), *(_shared(tops[0], np.roll(tops[1], step, 0)) for step in steps)]
+    own, others = shared[0], np.array(shared[1:])
+    return bool(own > others.mean() + _FAR * others.std())
+
+
+def _known(one: Dissection, place: dict[str, int]) -> Ints:
+    """(U, T) the top images of each unit, numbered alike for both columns; -1 for none."""
+    number = np.array([*(place[name] for name in one.top.names), -1], np.int64)
+    found: Ints = number[one.top.image]
+    return found
+
+
+def _shared(first: Ints, last: Ints) -> float:
+    """How many top images a unit shares with its partner, on average."""
+    same = (first[:, :, None] == last[:, None, :]) & (first >= 0)[:, :, None]
+    return float(same.sum() / len(first))
 
 
 def movers(columns: tuple[Column, Column]) -> Movers | None:

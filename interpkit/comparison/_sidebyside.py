@@ -18,7 +18,7 @@ from interpkit.comparison._compare import compare
 from interpkit.comparison._estimates import KNOWN, Estimate, estimates, published
 from interpkit.comparison._jackknife import interval
 from interpkit.comparison._measures import MEASURERS
-from interpkit.comparison._movers import movers
+from interpkit.comparison._movers import akin, movers
 from interpkit.errors import ResultError, UnknownNameError
 from interpkit.results import PAPERS_IOU as _PAPERS_IOU
 from interpkit.results import (
@@ -68,7 +68,7 @@ def side_by_side(
         Which rule of `Dissection.unique` the page shows first; both are kept.
     match
         Whether unit u of the first of two columns is unit u of the second, as before and after a training: ``auto`` if
-        the layers have one name and equally many units.
+        the layers have one name and equally many units, and the networks one name or their units' top images fit.
     force
         Set side by side what does not compare; the result says so.
     command
@@ -107,6 +107,9 @@ def _beside(
 ) -> SideBySide:
     threshold = _threshold(columns)
     concepts, detecting = _detecting(columns, threshold)
+    measures = _measures(columns, threshold)
+    if not measures:
+        raise ResultError(f"nothing is measured alike of two of {', '.join(one.name for one in columns)}")
     equal, differs = settings(columns)
     axis, axis_name = _columns.axis_of(columns) if len(columns) > 2 else ((), "")
     layers = list(dict.fromkeys(one.layer for one in columns if one.results))
@@ -116,7 +119,7 @@ def _beside(
     return SideBySide(
         layer=layers[0] if len(layers) == 1 else SEVERAL,
         columns=tuple(one.about() for one in columns),
-        measures=tuple(_measures(columns, threshold)),
+        measures=tuple(measures),
         categories=tuple(dict.fromkeys(name for one in columns for name in one.categories)),
         concepts=concepts,
         detecting=detecting,
@@ -147,23 +150,29 @@ def _threshold(columns: Sequence[Column]) -> float:
 
 
 def _detecting(columns: Sequence[Column], threshold: float) -> tuple[pd.DataFrame, dict[str, Ints]]:
-    """Every concept that a column detects by either rule, and how many units of each column do."""
-    found: dict[str, list[dict[tuple[str, str], int] | None]] = {}
+    """Every concept that a column detects by either rule, and how many units of each column do.
+
+    A run counts above its own threshold, as its measures do, should the runs' be forced together; -1 where the column
+    does not know the concept's category.
+    """
+    found: dict[str, list[dict[tuple[str, str], int]]] = {}
     for rule in UNIQUE_RULES:
         found[rule] = []
         for one in columns:
             rows = one.rows()
-            held = None
-            if rows is not None:
-                held = units_by_concept(rows, one.categories, rule=rule, threshold=threshold)
+            least = threshold if one.dissection is None else one.dissection.iou_threshold
+            held = {} if rows is None else units_by_concept(rows, one.categories, rule=rule, threshold=least)
             found[rule].append(held)
     order = list(dict.fromkeys(name for one in columns for name in one.categories))
     every = sorted(
-        {key for row in found.values() for held in row if held for key in held}, key=lambda k: (order.index(k[0]), k[1])
+        {key for row in found.values() for held in row for key in held}, key=lambda k: (order.index(k[0]), k[1])
     )
     table = pd.DataFrame([(name, category) for category, name in every], columns=["name", "category"])
+    known = [set(one.categories) for one in columns]
     units = {
-        rule: np.array([[-1 if one is None else one.get(key, 0) for one in row] for key in every], np.int64)
+        rule: np.array(
+            [[one.get(key, 0) if key[0] in known[n] else -1 for n, one in enumerate(row)] for key in every], np.int64
+        )
         for rule, row in found.items()
     }
     return table, {rule: values.reshape(len(every), len(columns)) for rule, values in units.items()}
@@ -171,26 +180,21 @@ def _detecting(columns: Sequence[Column], threshold: float) -> tuple[pd.DataFram
 
 def _measures(columns: Sequence[Column], threshold: float) -> list[SideMeasure]:
     """Every measure that two columns have, in the order of reading."""
-    sides: list[dict[str, Estimate]] = []
+    sides: list[dict[str, tuple[Estimate, str]]] = []
     for one in columns:
-        found = published(one.table, threshold) if one.table is not None else []
-        found += [estimate for result in one.results for estimate in estimates(result)]
-        sides.append({estimate.name: estimate for estimate in reversed(found)})
-    shas = [_shas(one) for one in columns]
+        found = [(estimate, "") for estimate in published(one.table, threshold)] if one.table is not None else []
+        found += [(estimate, made.provenance.labels_sha) for made in one.results for estimate in estimates(made)]
+        sides.append({estimate.name: (estimate, sha) for estimate, sha in reversed(found)})
     same_width = len({one.units for one in columns}) == 1
     measures = []
     for name in KNOWN:
-        row = [side.get(name) for side in sides]
-        if sum(one is not None and np.isfinite(one.value) for one in row) < 2 or (
-            name == "detector_share" and same_width
-        ):
+        if name == "detector_share" and same_width:
             continue
-        measures.append(_measure(name, row, [sha == shas[0] for sha in shas]))
+        pairs = [side.get(name, (None, "")) for side in sides]
+        row = [one for one, _ in pairs]
+        if sum(one is not None and np.isfinite(one.value) for one in row) > 1:
+            measures.append(_measure(name, row, [sha == pairs[0][1] for _, sha in pairs]))
     return measures
-
-
-def _shas(column: Column) -> dict[str, str]:
-    return {one.provenance.verb: one.provenance.labels_sha for one in column.results}
 
 
 def _measure(name: str, row: Sequence[Estimate | None], same_images: Sequence[bool]) -> SideMeasure:
@@ -207,15 +211,15 @@ def _measure(name: str, row: Sequence[Estimate | None], same_images: Sequence[bo
             continue
         if one.without.shape == first.without.shape:
             apart[n] = interval(changes[n], one.without - first.without)
-    zero = 0.0 if about.unit in {"count", "share"} else -np.inf
+    most = 1.0 if about.unit == "share" else np.inf
     return SideMeasure(
         name=name,
         title=about.title,
         group=about.group,
         values=tuple(values),
         floors=tuple(_NAN if one is None else one.floor for one in row),
-        low=tuple(float(np.maximum(low, zero)) for low, _ in intervals),
-        high=tuple(high for _, high in intervals),
+        low=tuple(float(np.maximum(low, 0.0)) for low, _ in intervals),
+        high=tuple(float(np.minimum(high, most)) for _, high in intervals),
         changes=(_NAN, *changes[1:]),
         changes_low=tuple(low for low, _ in apart),
         changes_high=tuple(high for _, high in apart),
@@ -241,7 +245,9 @@ def _pair(columns: Sequence[Column], match: Match, *, comparable: bool) -> tuple
     if match == "yes" and not possible:
         widths = ", ".join(f"{one.name} {one.units:,}" for one in columns)
         raise ResultError(f"units match by number in two columns of equally many that compare; here are {widths} units")
-    if not possible or (match == "auto" and columns[0].layer != columns[1].layer):
+    if not possible:
+        return None
+    if match == "auto" and (columns[0].layer != columns[1].layer or not akin((columns[0], columns[1]))):
         return None
     first, last = (
         replace(one, results=tuple(r for r in one.results if not isinstance(r, ExplanatoryGraph))) for one in columns
@@ -289,7 +295,6 @@ def _provenance(columns: Sequence[Column], options: dict[str, Any], command: str
         threads=1,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=0.0,
-        notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
     )
 
 

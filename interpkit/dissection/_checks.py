@@ -70,3 +70,16 @@ def check_labelled(what: str, labels: LabelSet) -> None:
     """
     if not labels.categories:
         raise LabelSetError(f"{what} is judged by concepts, and label set {labels.name} has none")
+
+
+def check_partners(labels: LabelSet, *, split: str | None, limit: int | None) -> None:
+    """Stop at a single image, whose labels no other can take: luck would look like nothing.
+
+    Raises
+    ------
+    LabelSetError
+        Naming the label set.
+    """
+    count = len(labels.select(split=split, limit=limit))
+    if count < 2:
+        raise LabelSetError(f"labels are shuffled among two images or more; of label set {labels.name} {count} is used")

@@ -77,33 +77,22 @@ def export_masks(
     return into / "masks.json" if form == "rle" else into
 
 
-def chosen_units(result: Dissection, *, units: Sequence[int], concepts: Sequence[str]) -> list[int]:
-    """The units asked for by number, and those that detect one of the concepts, rising.
-
-    A unit detects a concept that is its best of some category, above the run's threshold.
-    """
-    found = result.by_concept("every-category")
-    detecting = found[found["name"].isin(list(concepts))]["units"]
-    return sorted({*units, *(int(unit) for mine in detecting for unit in mine)})
-
-
-def check_choice(probe: Probe, labels: LabelSet, *, units: Sequence[int], concepts: Sequence[str]) -> None:
-    """Stop at units or concepts that do not exist.
+def check_form(form: str, *, units: int, images: int) -> None:
+    """Stop at a form of masks that there is not, and at more pictures than one folder should hold.
 
     Raises
     ------
-    UnknownNameError
-        Naming the first, and what there is.
+    InterpkitError
+        Saying which there are, or how many it would be.
     """
-    for layer, (count, _, _) in probe.shapes().items():
-        for unit in units:
-            if not 0 <= unit < count:
-                raise UnknownNameError(f"layer {layer!r} has no unit {unit}; there is 0 to {count - 1}")
-    names = labels.concepts["name"].tolist()
-    for concept in concepts:
-        if concept not in names:
-            close = ", ".join(nearest(concept, names)) or f"{len(names):,} others"
-            raise UnknownNameError(f"label set {labels.name} has no concept {concept!r}; nearest: {close}")
+    if form not in FORMS:
+        close = ", ".join(nearest(form, FORMS, count=1) or FORMS)
+        raise InterpkitError(f"no form {form!r} of masks; there is {', '.join(FORMS)}; nearest: {close}")
+    if form == "png" and units * images > MOST_PICTURES:
+        raise InterpkitError(
+            f"{units:,} units on {images:,} images would be {units * images:,} pictures; choose units or concepts "
+            "(--units, --concepts), or write rle"
+        )
 
 
 def _checked(
@@ -116,18 +105,11 @@ def _checked(
             f"the dissection is of {made.model} on {made.labels}, with other weights or labels than "
             f"{probe.loaded.name} on {labels.name}"
         )
-    if form not in FORMS:
-        close = ", ".join(nearest(form, FORMS, count=1) or FORMS)
-        raise InterpkitError(f"no form {form!r} of masks; there is {', '.join(FORMS)}; nearest: {close}")
     chosen = np.arange(result.units) if units is None else np.array(sorted(set(units)), np.int64)
     if len(chosen) and not 0 <= chosen[0] <= chosen[-1] < result.units:
         strange = next(unit for unit in chosen.tolist() if not 0 <= unit < result.units)
         raise UnknownNameError(f"layer {result.layer!r} has no unit {strange}; there is 0 to {result.units - 1}")
-    if form == "png" and len(chosen) * result.images > MOST_PICTURES:
-        raise InterpkitError(
-            f"{len(chosen):,} units on {result.images:,} images would be {len(chosen) * result.images:,} pictures; "
-            "choose units or concepts (--units, --concepts), or write rle"
-        )
+    check_form(form, units=len(chosen), images=result.images)
     return chosen
 
 

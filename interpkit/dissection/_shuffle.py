@@ -8,7 +8,7 @@ import numpy as np
 
 from interpkit import running
 from interpkit.counts import CategoryRule
-from interpkit.dissection._checks import check_labelled, check_options, check_repeats
+from interpkit.dissection._checks import check_labelled, check_options, check_partners, check_repeats
 from interpkit.dissection._passes import passes
 from interpkit.dissection._significance import best_concepts, described, made
 from interpkit.feeding import MemoryFormat
@@ -32,6 +32,7 @@ def planned_shuffle(probe: Probe, labels: LabelSet, arguments: Mapping[str, Any]
     """
     check_repeats("shuffles", arguments["shuffles"])
     check_labelled("a shuffle of labels", labels)
+    check_partners(labels, split=arguments["split"], limit=arguments["limit"])
     return running.planned_fingerprint("shuffle", probe, labels, deciding={name: arguments[name] for name in DECIDING})
 
 
@@ -89,6 +90,7 @@ def shuffle_layers(
     check_repeats("shuffles", shuffles)
     check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=1, seed=seed)
     check_labelled("a shuffle of labels", labels)
+    check_partners(labels, split=split, limit=limit)
     with passes(probe, labels, asked=arguments, reads=2) as run:
         layers = {layer: layer for layer in run.probe.layers}
         observed = run.first(layers, run.source, quantile=quantile, top=1)

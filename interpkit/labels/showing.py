@@ -1,7 +1,8 @@
 """A label set as notebooks show it."""
 
-from html import escape
 from typing import TYPE_CHECKING
+
+from interpkit.strangers import escape, html_table
 
 if TYPE_CHECKING:
     from interpkit.labels.labelset import LabelSet
@@ -29,7 +30,7 @@ def shown(labels: "LabelSet", *, listed: int) -> str:
     groups = labels.concepts.groupby("category")["name"]
     table = groups.agg(concepts="size", examples=lambda names: ", ".join(names.head(_EXAMPLES)))
     order = [category for category in labels.categories if category in table.index]
-    return head + table.loc[order].reset_index().to_html(index=False)
+    return head + html_table(table.loc[order].reset_index())
 
 
 def _besides(labels: "LabelSet") -> list[str]:

@@ -10,6 +10,7 @@ from interpkit.plot._entanglement import (
     units_per_class,
 )
 from interpkit.plot._graph import part_patterns, pattern_instability
+from interpkit.plot._judgements import rotation, shuffles, untrained
 from interpkit.plot._parts import instability, template_scatter
 from interpkit.plot._training import before_after, confusion, confusion_order, training
 
@@ -31,7 +32,10 @@ __all__ = [
     "owner_blocks",
     "part_patterns",
     "pattern_instability",
+    "rotation",
+    "shuffles",
     "template_scatter",
     "training",
     "units_per_class",
+    "untrained",
 ]

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from interpkit.probe.addresses import Address, find, rows_of, tensors
 from interpkit.probe.surveying import blank, default_of
 from interpkit.probe.tracing import Reshape, Trace, as_maps, check, pick, trace
 from interpkit.probe.watching import Reached, Run, device_of, dtype_of, undisturbed, watched
+from interpkit.strangers import escape
 
 
 class Probe:

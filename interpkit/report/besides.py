@@ -10,7 +10,13 @@ from interpkit.report.charts import Axis, span_axis
 from interpkit.report.formats import changed, measured
 from interpkit.results import SideBySide, SideMeasure
 
-WORDS = {"better": "better", "worse": "worse", "unclear": "no clear change", "neither": ""}
+WORDS = {
+    "better": "better",
+    "worse": "worse",
+    "chance": "no better than chance",
+    "unclear": "no clear change",
+    "neither": "",
+}
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from interpkit import _plugins
+from interpkit.errors import InterpkitError
 from interpkit.report import sections
 from interpkit.report.formats import FILTERS
 from interpkit.report.kinds import by_kind, question
 from interpkit.report.matrices import STOPS
 from interpkit.report.page import PAPERS, Page, Section
-from interpkit.results import load_run, result_folders
+from interpkit.results import Dissection, Subset, load_run, result_folders
+from interpkit.strangers import readable
 from interpkit.writing import written
 
 PAGE = "index.html"
+EVERY = Subset()
 
 
-def build(run: str | Path, *, single_file: bool = False) -> Path:
+def build(
+    run: str | Path, *, single_file: bool = False, units: Sequence[int] = (), concepts: Sequence[str] = ()
+) -> Path:
     """Write ``<run>/index.html`` from the results in ``run``; without torch.
 
     The page is written beside its place and renamed, so that a page that exists is whole.
@@ -30,21 +35,31 @@ def build(run: str | Path, *, single_file: bool = False) -> Path:
         A folder with one folder per layer and kind of result, and ``images/``.
     single_file
         Embed the pictures: the page is one file that can be sent around.
+    units, concepts
+        Show only these units of dissections as cards: by number, and by what they detect. No number on the page
+        depends on it, and the table holds all units.
 
     Raises
     ------
     ResultError
         If there is no result, or a damaged one.
+    UnknownNameError
+        If no layer has such a unit, or the label set no such concept.
+    InterpkitError
+        If there is something to choose, and no dissection to choose it from.
     """
     folder = Path(run)
     results = load_run(folder)
-    page = blank(folder, results, single_file=single_file)
+    subset = Subset(units=tuple(units), concepts=tuple(concepts))
+    page = blank(folder, results, single_file=single_file, subset=subset)
     with written(folder / PAGE) as part:
         part.write_text(document(results, page), encoding="utf-8")
     return folder / PAGE
 
 
-def blank(folder: Path, results: Sequence[Any], *, single_file: bool = False, paper: str = "") -> Page:
+def blank(
+    folder: Path, results: Sequence[Any], *, single_file: bool = False, paper: str = "", subset: Subset = EVERY
+) -> Page:
     """The page of a run's results before anything stands on it."""
     return Page(
         folder=folder,
@@ -54,13 +69,28 @@ def blank(folder: Path, results: Sequence[Any], *, single_file: bool = False, pa
         single_file=single_file,
         environment=_environment(),
         paper=paper,
+        subset=subset,
+        chosen=_chosen(folder, results, subset),
     )
+
+
+def _chosen(folder: Path, results: Sequence[Any], subset: Subset) -> dict[str, frozenset[int]]:
+    """The units of each dissected layer that are in the subset; nothing where it is all of them."""
+    if not subset.wanted:
+        return {}
+    dissected = [result for result in results if isinstance(result, Dissection)]
+    if not dissected:
+        raise InterpkitError(f"{folder} holds no dissection, so there is no telling which units are {subset.words()}")
+    names = list(dict.fromkeys(name for result in dissected for name in result.concepts["name"]))
+    subset.check({one.layer: one.units for one in dissected}, names, labels=dissected[0].provenance.labels)
+    return {result.layer: frozenset(subset.of(result)) for result in dissected}
 
 
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("interpkit.report"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -69,6 +99,11 @@ def _environment() -> Environment:
     environment.globals["stops"] = STOPS
     environment.globals["papers"] = PAPERS
     return environment
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever stands between braces
+    """A value before it is escaped: text as a page may hold it; HTML and numbers as they are."""
+    return readable(value) if type(value) is str else value
 
 
 def document(results: Sequence[Any], page: Page) -> str:

@@ -15,6 +15,8 @@ Style = Literal["main", "quiet", "thin"]
 
 # Share of a chart's height that a name at its side takes, in per cent.
 NAME = 8.5
+# Share of a chart's width that a number under it takes, and from where on numbers are written in powers of ten.
+ROOM, FAR = 12.0, 1e9
 # Columns of a history that every training has; what else there is, the loss says of itself.
 USUAL = frozenset(
     [
@@ -69,6 +71,8 @@ class Panel:
         (start, width, words) of each epoch, shown under the pointer.
     by
         What is counted across.
+    marks
+        What is named on its axis; empty for round numbers.
     """
 
     title: str
@@ -79,11 +83,13 @@ class Panel:
     shaded: tuple[tuple[float, float, str], ...]
     told: tuple[tuple[float, float, str], ...]
     by: str = "epoch"
+    marks: tuple[float, ...] = ()
 
     @property
-    def epochs(self) -> list[tuple[float, int]]:
-        """Where whole epochs are named on the axis, in per cent, and their numbers."""
-        return [(self.across.at(tick), int(tick)) for tick in self.across.ticks if tick == int(tick)]
+    def epochs(self) -> list[tuple[float, str]]:
+        """Where epochs are named on the axis, in per cent, and their numbers: whole ones unless they were chosen."""
+        ticks = self.marks or [tick for tick in self.across.ticks if tick == int(tick)]
+        return [(self.across.at(tick), _plain(tick)) for tick in ticks]
 
     @property
     def words(self) -> str:
@@ -113,6 +119,7 @@ def draw_panel(
     levels: Sequence[tuple[float, str]] = (),
     zero: bool = True,
     by: str = "epoch",
+    marks: Sequence[float] = (),
 ) -> Panel | None:
     """The series in one chart; None where they hold nothing.
 
@@ -126,15 +133,18 @@ def draw_panel(
         The upward axis begins at 0 where no value lies below.
     by
         What the series call epochs.
+    marks
+        Where there are few epochs: all of them, in rising order. The axis begins at the first, names those that have
+        room, and every value has a dot.
     """
     known = [one for one in series if np.isfinite(one.values).any()]
     if not known:
         return None
-    across = Axis(0.0, max(1.0, *(float(one.epochs.max()) for one in known)))
+    across = Axis(marks[0], marks[-1]) if marks else Axis(0.0, max(1.0, *(float(one.epochs.max()) for one in known)))
     heights = [*(one.values for one in known), np.array([value for value, _ in levels], np.float64)]
     low = min(float(np.nanmin(one)) for one in heights if len(one))
     up = (even_axis(heights) if zero and low >= 0 else span_axis(heights)) or Axis(0.0, 1.0)
-    lines = [_line(one, across, up) for one in known]
+    lines = [_line(one, across, up, dotted=bool(marks)) for one in known]
     return Panel(
         title=title,
         across=across,
@@ -144,17 +154,41 @@ def draw_panel(
         shaded=tuple(_shaded(history or {"epoch": ()}, across)),
         told=tuple(_told(known, across, by=by)),
         by=by,
+        marks=tuple(_with_room(marks, across)),
     )
 
 
-def _line(series: Series, across: Axis, up: Axis) -> Line:
+def _with_room(marks: Sequence[float], across: Axis) -> list[float]:
+    """Those of the places whose names do not run into each other; the first and the last always."""
+    kept: list[float] = []
+    for mark in marks:
+        at, last = across.at(mark), mark == marks[-1]
+        while last and len(kept) > 1 and at - across.at(kept[-1]) < ROOM:
+            kept.pop()
+        if not kept or last or at - across.at(kept[-1]) >= ROOM:
+            kept.append(mark)
+    return kept
+
+
+def _plain(value: float) -> str:
+    """A place on the axis as people write it.
+
+    Examples
+    --------
+    >>> _plain(20000.0), _plain(0.25), _plain(0.0001)
+    ('20,000', '0.25', '0.0001')
+    """
+    return f"{int(value):,}" if value == int(value) and value < FAR else f"{value:.6g}"
+
+
+def _line(series: Series, across: Axis, up: Axis, *, dotted: bool = False) -> Line:
     pen, path, dots = False, "", []
     there = np.isfinite(series.values)
     for i, (epoch, value) in enumerate(zip(series.epochs.tolist(), series.values.tolist(), strict=True)):
         if there[i]:
             x, y = across.at(epoch), round(100 - up.at(value), 3)
             path += f"{'L' if pen else 'M'}{x} {y}"
-            if not there[max(i - 1, 0) : i + 2].sum() > 1:
+            if (dotted and series.style == "main") or not there[max(i - 1, 0) : i + 2].sum() > 1:
                 dots.append((x, y))
         pen = bool(there[i])
     final = float(series.values[there][-1])
@@ -198,8 +232,8 @@ def _told(series: Sequence[Series], across: Axis, *, by: str) -> list[tuple[floa
             for value in one.values[one.epochs == epoch]
             if np.isfinite(value)
         ]
-        start = "before training" if by == "epoch" else f"before the first {by}"
-        when = f"{by} {epoch:.0f}" if epoch else start
+        start = {"epoch": "before training", "iteration": "before the first iteration"}
+        when = f"{by} {_plain(epoch)}" if epoch else start.get(by, f"{by} 0")
         found.append((*_stretch(across, epoch), f"{when}: {', '.join(parts)}"))
     return found
 

@@ -4,7 +4,10 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from markupsafe import Markup, escape
+
 from interpkit.plot import category_colours
+from interpkit.strangers import shortened, visible
 
 
 def count(value: int) -> str:
@@ -137,6 +140,28 @@ def date(iso: str) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".rstrip()
 
 
+def verbatim(text: str) -> Markup:
+    """Text to be copied, such as a command: nothing that cannot be seen is put into it.
+
+    Examples
+    --------
+    >>> verbatim("interpkit demo --out \N{HEBREW LETTER ALEF}<")
+    Markup('interpkit demo --out \N{HEBREW LETTER ALEF}&lt;')
+    """
+    return escape("\n".join(visible(line) for line in text.split("\n")))
+
+
+def cut(text: str, most: int) -> str:
+    """A name where there is room for ``most`` letters.
+
+    Examples
+    --------
+    >>> cut("a long name", 7)
+    'a long…'
+    """
+    return shortened(visible(text), most=most)
+
+
 def listed(names: Sequence[str], *, most: int = 12) -> str:
     """Names in a row, the first ``most`` of them.
 
@@ -160,6 +185,8 @@ FILTERS = {
     "changed": changed,
     "seconds": seconds,
     "date": date,
+    "cut": cut,
     "listed": listed,
+    "verbatim": verbatim,
     "colours": category_colours,
 }

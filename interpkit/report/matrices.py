@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from interpkit.strangers import readable
+
 Numbers = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 
@@ -75,7 +77,7 @@ class Side:
         """For each drawn cell the place of its block in ``names``, and its first position where a block has several."""
         ends = np.cumsum([round(one.size * len(self.order)) for one in self.stretches])
         return {
-            "names": [one.name for one in self.stretches],
+            "names": [readable(one.name) for one in self.stretches],
             "block": np.searchsorted(ends, self.starts, side="right").tolist(),
             "first": self.order[self.starts].tolist() if self.blocks else [],
         }

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from jinja2 import Environment
 from markupsafe import Markup
 
-from interpkit.results import PICTURES, picture_file
+from interpkit.results import PICTURES, Subset, picture_file
 
 # Sheets of paper: what CSS calls them, and the margins at their sides that leave both the same width to print on.
 PAPERS = {"a4": ("A4", "12mm"), "letter": ("letter", "14.95mm")}
@@ -59,6 +59,10 @@ class Page:
         Pictures are embedded instead of referenced.
     paper
         The size of the sheets that it is printed on, a key of ``PAPERS``; empty for a page on a screen.
+    subset
+        Which units of dissections are shown as cards.
+    chosen
+        Layer -> those of its units; empty where all are.
     """
 
     folder: Path
@@ -68,6 +72,8 @@ class Page:
     single_file: bool
     environment: Environment
     paper: str = ""
+    subset: Subset = field(default_factory=Subset)
+    chosen: Mapping[str, frozenset[int]] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
 
     def render(self, template: str, values: Mapping[str, Any]) -> Markup:
@@ -86,6 +92,10 @@ class Page:
         On a screen all are there; on paper at most ``MOST_CARDS`` in all layers together.
         """
         return MOST_CARDS // max(sum(of == verb for _, of in self.verbs), 1) if self.paper else None
+
+    def shows(self, layer: str, unit: int) -> bool:
+        """Whether a unit of a dissected layer is among those chosen to be cards."""
+        return not self.subset.wanted or unit in self.chosen[layer]
 
     def place(self, layer: str) -> int:
         """Place of a layer among those of the run."""

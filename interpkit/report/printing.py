@@ -1,6 +1,7 @@
 """A run's folder -> its PDF, from the same page that opens in a browser."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from PIL import ImageFile
 from interpkit.errors import InterpkitError, UnknownNameError
 from interpkit.report.building import blank, document
 from interpkit.report.page import PAPERS, Page
-from interpkit.report.vectors import SVG, cut_at_edges, steady_strokes
-from interpkit.results import load_run
+from interpkit.report.vectors import SVG, cut_at_edges, faint_words, steady_strokes
+from interpkit.results import Subset, load_run
 from interpkit.writing import written
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NUMBER = re.compile("(?<![\\w.])([-\N{MINUS SIGN}\N{PLUS-MINUS SIGN}(]?\\.\\d+\\
 WHOLE = {"head", "pre", "code", f"{SVG}svg"}
 
 
-def build_pdf(run: str | Path, *, paper: str = "a4") -> Path:
+def build_pdf(run: str | Path, *, paper: str = "a4", units: Sequence[int] = (), concepts: Sequence[str] = ()) -> Path:
     """Write ``<run>/report.pdf`` from the results in ``run``; without torch and without network access.
 
     What it says is what the page says. What can be moved on the page stands still, at most a hundred units are shown
@@ -40,13 +41,15 @@ def build_pdf(run: str | Path, *, paper: str = "a4") -> Path:
         A folder with one folder per layer and kind of result, and ``images/``.
     paper
         ``a4`` or ``letter``.
+    units, concepts
+        Show only these units of dissections as pictures, as in `build`.
 
     Raises
     ------
     UnknownNameError
-        For another paper.
+        For another paper; if no layer has such a unit, or the label set no such concept.
     InterpkitError
-        If Pango, which sets the text, is not installed.
+        If Pango, which sets the text, is not installed; if there is no dissection to choose units from.
     ResultError
         If there is no result, or a damaged one.
     """
@@ -54,7 +57,7 @@ def build_pdf(run: str | Path, *, paper: str = "a4") -> Path:
     weasyprint = _weasyprint()
     folder = Path(run)
     results = load_run(folder)
-    page = blank(folder, results, paper=paper)
+    page = blank(folder, results, paper=paper, subset=Subset(units=tuple(units), concepts=tuple(concepts)))
     html = weasyprint.HTML(string=document(results, page), url_fetcher=_fetcher(page))
     _prepare(html.etree_element)
     with written(folder / PDF) as part:
@@ -124,6 +127,7 @@ def _prepare(root: Element) -> None:
     _unbroken(root)
     cut_at_edges(root)
     steady_strokes(root)
+    faint_words(root)
 
 
 def _still(root: Element) -> None:

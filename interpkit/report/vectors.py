@@ -36,6 +36,17 @@ def cut_at_edges(root: Element) -> None:
             SubElement(drawing, f"{SVG}svg", {"width": box[2], "height": box[3]}).extend(inside)
 
 
+def faint_words(root: Element) -> None:
+    """Make the ink of faint words faint instead of the words.
+
+    WeasyPrint cuts what has an opacity at the box in which it would stand were it written from its place to the right:
+    words that end there or are turned would be gone.
+    """
+    for words in root.iter(f"{SVG}text"):
+        if "opacity" in words.attrib:
+            words.set("fill-opacity", words.attrib.pop("opacity"))
+
+
 def _drawings(element: Element, around: Sequence[str]) -> list[tuple[Element, Sequence[str]]]:
     """The outermost SVGs, each with the classes of what stands around it."""
     if element.tag == f"{SVG}svg":

@@ -12,6 +12,7 @@ from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance, fingerprint
 from interpkit.results._published import PAPERS_IOU, PublishedTable, read_published, units_by_concept
+from interpkit.results._sides import Movers, SideColumn, SideMeasure
 from interpkit.results._storage import (
     PICTURES,
     load,
@@ -23,6 +24,7 @@ from interpkit.results._storage import (
     safe_name,
     save,
 )
+from interpkit.results._subset import Subset
 from interpkit.results.comparison import Comparison, Measure
 from interpkit.results.dissection import UNIQUE_RULES, Dissection, TopImages
 from interpkit.results.entanglement import Entanglement
@@ -31,7 +33,7 @@ from interpkit.results.finetuning import FineTuning, Outputs
 from interpkit.results.partscores import PartScores
 from interpkit.results.rotation import Rotation
 from interpkit.results.shuffles import Shuffles
-from interpkit.results.sidebyside import Movers, SideBySide, SideColumn, SideMeasure
+from interpkit.results.sidebyside import SideBySide
 from interpkit.results.untrained import Untrained
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "SideColumn",
     "SideMeasure",
     "Stability",
+    "Subset",
     "TemplateScores",
     "TopImages",
     "Untrained",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from interpkit.strangers import visible
+
 
 class Brief:
     """A result that introduces itself: a notebook keeps this line beside what ``_repr_html_`` shows."""
@@ -10,7 +12,7 @@ class Brief:
         """Kind, network, layer and label set."""
         result: Any = self
         made = result.provenance
-        return f"<{type(self).__name__} of {made.model}, {result.layer}, on {made.labels}>"
+        return visible(f"<{type(self).__name__} of {made.model}, {result.layer}, on {made.labels}>")
 
 
 class OfLayer(Brief):

@@ -112,7 +112,8 @@ def read_published(path: str | Path) -> PublishedTable:
     Raises
     ------
     ResultError
-        If the file cannot be read, a column is missing, or the units are not 1 to U, once each.
+        If the file cannot be read, a column is missing, an IoU is not between 0 and 1, or the units are not 1 to U,
+        once each.
     """
     path = Path(path)
     try:
@@ -132,13 +133,17 @@ def read_published(path: str | Path) -> PublishedTable:
         raise ResultError(f"{path} holds what is no number: {one_line(error)}") from error
     if not np.array_equal(rows["unit"].to_numpy(), np.arange(len(rows))) or not len(rows):
         raise ResultError(f"{path} does not hold every unit from 1 on, once each")
+    scores = rows[["iou", *(f"{name}_iou" for name in categories)]].to_numpy()
+    beyond = np.flatnonzero(((scores < 0) | (scores > 1)).any(1))
+    if len(beyond):
+        raise ResultError(f"{path} holds an IoU that is not between 0 and 1, of unit {beyond[0] + 1:,}")
     return PublishedTable(path.stem, categories, hashlib.sha256(content).hexdigest(), rows)
 
 
 def _rows(table: pd.DataFrame, categories: Sequence[str]) -> pd.DataFrame:
     """The units in index order, counted from 0."""
     columns = {
-        "unit": table["unit"].astype(float).astype(np.int64) - 1,
+        "unit": table["unit"].astype(float) - 1,
         "concept": table["label"],
         "category": table["category"].where(table["label"] != "", ""),
         "iou": _scores(table["score"], table["label"]),
@@ -146,7 +151,10 @@ def _rows(table: pd.DataFrame, categories: Sequence[str]) -> pd.DataFrame:
     for name in categories:
         labels = table[f"{name}-label"]
         columns |= {f"{name}_concept": labels, f"{name}_iou": _scores(table[f"{name}-iou"], labels)}
-    return pd.DataFrame(columns).sort_values("unit", kind="stable", ignore_index=True)
+    rows = pd.DataFrame(columns).sort_values("unit", kind="stable", ignore_index=True)
+    # Whatever is no whole number is kept as it is, to be refused as a unit.
+    whole = bool((rows["unit"] % 1 == 0).all())
+    return rows.astype({"unit": np.int64}) if whole else rows
 
 
 def _scores(values: "pd.Series[str]", labels: "pd.Series[str]") -> "pd.Series[float]":

@@ -22,6 +22,8 @@ from interpkit.writing import written
 FORMAT = 1
 MANIFEST = "result.json"
 PICTURES = "images"
+# Letters of a folder's name: file systems take 255 bytes, of which a verb and a temporary name need some.
+LONGEST = 160
 # What an operating system says where nothing can be written: no room, no right to, or a file in the way of a folder.
 NO_PLACE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
@@ -33,12 +35,16 @@ NO_PLACE = {
 def safe_name(name: str) -> str:
     """``name`` as a folder name: characters outside A-Z a-z 0-9 . _ - become '-'.
 
+    One that is longer than file systems take is cut, and told apart by a hash.
+
     Examples
     --------
     >>> safe_name("features.0#2")
     'features.0-2'
     """
     safe = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    if len(safe) > LONGEST:
+        return f"{safe[:LONGEST]}-{hashlib.sha256(safe.encode()).hexdigest()[:8]}"
     return f"{safe}-layer" if safe in {PICTURES, "", ".", ".."} else safe
 
 

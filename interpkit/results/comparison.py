@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape, html_table
 
 Floats = npt.NDArray[np.float64]
 
@@ -301,7 +301,7 @@ class Comparison(Brief):
             for one in self.measures
         ]
         names = ["", *self.columns, "change", "by chance", "verdict"]
-        shown = pd.DataFrame(cells, columns=names).to_html(index=False)
+        shown = html_table(pd.DataFrame(cells, columns=names))
         head = f"{escape(made.model)} {escape(self.layer)} on {escape(made.labels)}: {self.images:,} images"
         return f"<p><b>{head}</b></p>{shown}"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from interpkit.results._chance import Chance
 from interpkit.results._fit import check_fit
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape, html_table
 
 _PER_UNIT = ("thresholds", "silent", "dead")
 _COUNTS = ("index", "value", "truth", "active", "pixels", "category")
@@ -362,7 +362,7 @@ class Dissection(OfLayer):
             f"{summary['unique_detectors_top_label']:,} unique detectors (top label).</p>"
         )
         best = self.table().sort_values(["iou", "unit"], ascending=[False, True]).head(10)
-        return head + best[["unit", "concept", "category", "iou"]].to_html(index=False, float_format="{:.3f}".format)
+        return head + html_table(best[["unit", "concept", "category", "iou"]])
 
 
 def _at(values: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from interpkit.results._gallery import Gallery
 from interpkit.results._owners import owners
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape, html_table
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -379,7 +379,7 @@ class Entanglement(OfLayer):
             f"permuted labels give {self.mis_floor:.3f} and {self.normalised_mis_floor:.3f}.</p>"
         )
         best = self.table()[["unit", "owner", "information", "purity"]].nlargest(10, "information")
-        return head + best.to_html(index=False, float_format="{:.3f}".format)
+        return head + html_table(best)
 
 
 def _restored(kind: type[Any], parts: Parts, name: str) -> Any:  # noqa: ANN401 - one of the analyses

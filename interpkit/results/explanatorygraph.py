@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from interpkit.results._brief import Brief
 from interpkit.results._graph import GraphEvaluation, GraphLayer, GraphPictures, check_numbers
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape
 
 
 @dataclass(frozen=True, eq=False, repr=False)

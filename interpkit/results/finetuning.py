@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from interpkit.results._gallery import Gallery
 from interpkit.results._measures import Association, Stability, TemplateScores
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.strangers import escape
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,7 +1,6 @@
 """What a layer's units detect when they are turned, step by step, towards a random basis."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from interpkit.results._chance import Chance
 from interpkit.results._judgement import Judgement
+from interpkit.strangers import escape, html_table
 
 COUNTS = ("detectors", "unique_detectors_top_label", "unique_detectors_every_category")
 
@@ -102,7 +102,7 @@ class Rotation(Judgement):
             f"<p><b>{escape(self.provenance.model)}</b> {escape(self.layer)} on {escape(self.provenance.labels)}: "
             f"units turned towards {self.rotations} random {'basis' if self.rotations == 1 else 'bases'}</p>"
         )
-        return head + self.table().to_html(index=False, float_format="{:.3g}".format)
+        return head + html_table(self.table(), numbers="{:.3g}")
 
 
 OFFER = Rotation

@@ -1,7 +1,6 @@
 """What the masks of a layer overlap when images carry the labels of others: how many detectors are luck."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from interpkit.results._chance import Chance
 from interpkit.results._judgement import Judgement
+from interpkit.strangers import escape, html_table
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -138,7 +138,7 @@ class Shuffles(Judgement):
             f"{self.shuffles} {'time' if self.shuffles == 1 else 'times'}</p>"
         )
         best = self.table().sort_values(["iou", "unit"], ascending=[False, True]).head(10)
-        return head + best.to_html(index=False, float_format="{:.3g}".format)
+        return head + html_table(best, numbers="{:.3g}")
 
 
 OFFER = Shuffles

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,108 +14,16 @@ from interpkit.results._brief import Brief
 from interpkit.results._gallery import Gallery
 from interpkit.results._parts import Parts
 from interpkit.results._provenance import Provenance
+from interpkit.results._sides import Movers, Numbers, SideColumn, SideMeasure
 from interpkit.results.dissection import UNIQUE_RULES
+from interpkit.strangers import escape, html_table
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Numbers = tuple[float, ...]
 
 _SERIES = ("values", "floors", "low", "high", "changes", "changes_low", "changes_high")
 _VALUES = ("layer", "rule", "iou_threshold", "axis_name", "images")
 _LISTS = ("categories", "forced", "warnings", "skipped")
-
-
-@dataclass(frozen=True)
-class SideColumn:
-    """One column: what it is called and where it comes from.
-
-    Attributes
-    ----------
-    name, layer, model, labels
-        As people read them; of a published table the layer and the label set are not known, ''.
-    units, images
-        U and N; 0 images of a published table.
-    verbs
-        What was measured of it.
-    """
-
-    name: str
-    layer: str
-    model: str
-    labels: str
-    units: int
-    images: int
-    verbs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SideMeasure:
-    """One number of every column (N of them here), with what chance gives and how sure it is.
-
-    Attributes
-    ----------
-    name, title, group, floor, better, unit, words
-        As of a `Measure`.
-    values, floors
-        (N,) the numbers, and what chance gives of each; NaN for none.
-    low, high
-        (N,) 95 % interval over images, a delete-a-block jackknife; NaN where no blocks are kept.
-    changes, changes_low, changes_high
-        (N,) value minus that of the first column, and the interval of that difference, block by block; NaN for the
-        first.
-    """
-
-    name: str
-    title: str
-    group: str
-    values: Numbers
-    floors: Numbers
-    low: Numbers
-    high: Numbers
-    changes: Numbers
-    changes_low: Numbers
-    changes_high: Numbers
-    floor: str
-    better: Literal["higher", "lower", "neither"]
-    unit: Literal["share", "nats", "count", "number"]
-    words: str
-
-    def verdict(self, n: int) -> Literal["better", "worse", "unclear", "neither"]:
-        """What the change of column ``n`` means; ``unclear`` where its interval holds 0 or is not known."""
-        low, high = self.changes_low[n], self.changes_high[n]
-        if self.better == "neither":
-            return "neither"
-        if not (np.isfinite(low) and np.isfinite(high)) or low <= 0 <= high:
-            return "unclear"
-        return "better" if (low > 0) == (self.better == "higher") else "worse"
-
-    def said(self, value: float) -> str:
-        """A value as people read it; ``none`` for NaN."""
-        if not np.isfinite(value):
-            return "none"
-        return {"share": f"{value:.1%}", "count": f"{value:,.0f}"}.get(self.unit, f"{value:.3f}")
-
-
-@dataclass(frozen=True, eq=False)
-class Movers:
-    """The matched units that changed most between two columns.
-
-    Attributes
-    ----------
-    units
-        (M,) their numbers, largest change of IoU first.
-    concepts
-        (2, M) the best concept of each in either column; '' for none.
-    iou
-        (2, M) its IoU.
-    galleries
-        The units on the images on which they fire most, in either column.
-    """
-
-    units: Ints
-    concepts: tuple[tuple[str, ...], tuple[str, ...]]
-    iou: Floats
-    galleries: tuple[Gallery, Gallery]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +41,8 @@ class SideBySide(Brief):
     categories, concepts
         G categories; C rows of every concept that any column detects: name, category.
     detecting
-        Rule of `Dissection.unique` -> (C, N) how many units detect each concept; -1 in a column that knows no concepts.
+        Rule of `Dissection.unique` -> (C, N) how many units detect each concept; -1 in a column whose labels do not
+        have the concept's category, or that knows no concepts.
     rule
         The rule that the page shows first.
     iou
@@ -227,22 +135,25 @@ class SideBySide(Brief):
     def by_concept(self, rule: str | None = None) -> pd.DataFrame:
         """Every concept that a column detects by a rule: ``name``, ``category``, and (position) -> units of a column.
 
-        Of two columns ``status`` says whether the concept is ``gained``, ``lost`` or ``kept`` from first to second.
-        Rows by falling number of columns that detect it, then of units.
+        Of two columns ``status`` says whether the concept is ``gained``, ``lost`` or ``kept`` from first to second,
+        '' where one does not know its category. Rows by falling number of columns that detect it, then of units; -1
+        for a column that does not know the category.
 
         Raises
         ------
         UnknownNameError
             If there is no such rule.
         """
-        held = np.maximum(self._held(rule), 0)
-        order = sorted(range(len(held)), key=lambda row: (-int((held[row] > 0).sum()), -int(held[row].sum()), row))
-        order = [row for row in order if held[row].any()]
+        held = self._held(rule)
+        units = np.maximum(held, 0)
+        order = sorted(range(len(held)), key=lambda row: (-int((units[row] > 0).sum()), -int(units[row].sum()), row))
+        order = [row for row in order if units[row].any()]
         table = self.concepts.iloc[order].reset_index(drop=True)
         table = table.assign(**{str(n): held[order, n] for n in range(len(self.columns))})
-        if len(self.columns) == 2 and bool((self._held(rule) >= 0).all()):
+        if len(self.columns) == 2 and all(map(len, self.iou)):
             was, now = held[order].T > 0
-            table["status"] = np.where(was & now, "kept", np.where(now, "gained", "lost"))
+            words = np.where(was & now, "kept", np.where(now, "gained", "lost"))
+            table["status"] = np.where((held[order] < 0).any(1), "", words)
         return table
 
     def by_category(self) -> pd.DataFrame:
@@ -251,7 +162,7 @@ class SideBySide(Brief):
         Returns
         -------
         Columns rule, category, column (its position), detectors, unique. By ``every-category`` a unit counts in each
-        category whose best concept it detects. A column that knows no concepts has no rows.
+        category whose best concept it detects. A column has no rows of categories that its labels do not have.
         """
         category = self.concepts["category"].to_numpy()
         rows = [
@@ -259,7 +170,7 @@ class SideBySide(Brief):
             for rule, held in self.detecting.items()
             for name in self.categories
             for n in range(len(self.columns))
-            if len(self.iou[n])
+            if len(self.iou[n]) and not (held[category == name, n] < 0).any()
         ]
         return pd.DataFrame(rows, columns=["rule", "category", "column", "detectors", "unique"])
 
@@ -364,7 +275,7 @@ class SideBySide(Brief):
     def _repr_html_(self) -> str:
         """Measure by measure, for notebooks: static, no network."""
         cells = [(one.title, *(one.said(value) for value in one.values)) for one in self.measures]
-        shown = pd.DataFrame(cells, columns=["", *self.names]).to_html(index=False)
+        shown = html_table(pd.DataFrame(cells, columns=["", *self.names]))
         mark = f"<p>Forced: {escape('; '.join(self.forced))}.</p>" if self.forced else ""
         return f"<p><b>{escape(', '.join(self.names))}</b></p>{mark}{shown}"
 

@@ -1,7 +1,6 @@
 """What a layer of the same network detects before any training."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 
 from interpkit.results._chance import Chance
 from interpkit.results._judgement import Judgement
+from interpkit.strangers import escape
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

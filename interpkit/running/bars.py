@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from html import escape
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
+
+from interpkit.strangers import escape, visible
 
 # Seconds between two pictures of a notebook's progress: each one is a message to the browser.
 EVERY = 0.2
@@ -47,13 +48,14 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def _on_terminal(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    columns = [TextColumn("{task.description:<11}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()]
+    stage = TextColumn("{task.description:<11}", markup=False)
+    columns = [stage, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()]
     tasks: dict[str, Any] = {}
     with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
+                tasks[stage] = bars.add_task(visible(stage), total=total)
             bars.update(tasks[stage], completed=done)
 
         yield show

@@ -31,6 +31,8 @@ def render(results: Sequence[SideBySide], page: Page) -> Markup:
         "longest": max(map(len, result.names)),
         "rows": _rows(result, table),
         "colours": colours,
+        # Forced together, runs may have been made with different thresholds.
+        "own": any(reason.startswith("dissect: iou ") for reason in result.forced),
     }
     return page.render("compare_categories.html", values)
 

@@ -12,6 +12,8 @@ from interpkit.results import SideBySide
 
 # Concepts shown of several columns, and rows of a table; the rest stands in concepts.csv.
 MOST, EACH = 60, 20
+# Up to so many columns two tables stand beside each other.
+FEW = 6
 
 
 def render(results: Sequence[SideBySide], page: Page) -> Markup:
@@ -29,16 +31,18 @@ def render(results: Sequence[SideBySide], page: Page) -> Markup:
         "tables": [rows[start : start + EACH] for start in range(0, len(rows), EACH)],
         "shown": len(rows),
         "total": len(table),
-        "known": [len(one) > 0 for one in result.iou],
+        "few": len(numbers) <= FEW,
     }
     return page.render("compare_concepts.html", values)
 
 
 def _lists(table: pd.DataFrame, categories: Sequence[str]) -> list[dict[str, Any]]:
-    """Gained, lost and kept, each by category."""
+    """Gained, lost and kept, each by category; last what only one of the two could have detected."""
     found = []
-    for status in ("gained", "lost", "kept"):
+    for status in ("gained", "lost", "kept", ""):
         mine = table[table["status"] == status]
+        if not (status or len(mine)):
+            continue
         groups = [
             (name, mine.loc[mine["category"] == name, ["name", "0", "1"]].to_numpy(object).tolist())
             for name in categories

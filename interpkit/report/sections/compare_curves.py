@@ -31,7 +31,8 @@ def _panel(result: SideBySide, one: SideMeasure) -> Panel | None:
     if int(np.isfinite(one.values).sum()) < 3 or not np.nan_to_num(one.values).any():
         return None
     chance = [line("chance", one.floors, main=False)] if np.isfinite(one.floors).any() else []
-    return draw_panel(one.title, [line("value", one.values, main=True), *chance], by=result.axis_name)
+    series = [line("value", one.values, main=True), *chance]
+    return draw_panel(one.title, series, by=result.axis_name, marks=at.tolist())
 
 
 OFFER = Section(title="Over the columns", needs=(SideBySide,), order=660, render=render)

@@ -62,6 +62,7 @@ def render(results: Sequence[Any], page: Page) -> Markup:
         "why": {kind.verb: WHY.get(of[0].provenance.options.get("align", ""), "") for kind, of in groups},
         "files": [(page.address(path), words) for path, words in files],
         "verbs": _cited(results),
+        "pictured": any(len(getattr(result, "pictures", ())) for result in results),
     }
     return page.render("repeat.html", values)
 

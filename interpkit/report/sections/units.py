@@ -20,7 +20,8 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
     result = results[0]
     table = result.table().sort_values(["dead", "iou", "unit"], ascending=[True, False, True], kind="stable")
     units = table.to_dict(orient="records")
-    shown = units[: page.cards(result.provenance.verb)]
+    chosen = [unit for unit in units if page.shows(result.layer, int(unit["unit"]))]
+    shown = chosen[: page.cards(result.provenance.verb)]
     colours = {**category_colours(result.categories), "": NONE}
     found = result.by_concept()
     values = {
@@ -28,6 +29,7 @@ def render(results: Sequence[Dissection], page: Page) -> Markup:
         "units": units,
         "cards": (_card(result, unit, page=page, colours=colours) for unit in shown),
         "shown": len(shown),
+        "chosen": len(chosen),
         "concepts": {c: found[found["category"] == c].to_dict(orient="records") for c in result.categories},
         "row": ROW,
         "sheet": SHEET,

@@ -60,7 +60,7 @@
     const body = table.tBodies[0];
     const part = table.closest("section");
     const sheets = all(".sheet", part);
-    const size = sheets[0].children.length;
+    const size = sheets[0]?.children.length;
     const cards = new Map(all(".card", part).map((card) => [card.dataset.u, card]));
     const finder = part.querySelector(".finder");
     const heads = all("th", table.tHead);
@@ -79,8 +79,10 @@
     };
     // Sheets are filled from the first, so that those left over can go: one out of sight would keep its height.
     const arrange = () => {
-      const order = [...rows.filter((row) => !row.hidden), ...rows.filter((row) => row.hidden)];
-      const shown = rows.filter((row) => !row.hidden).length;
+      // A page of chosen units holds their cards alone, but every unit's row.
+      const pictured = rows.filter((row) => cards.has(row.dataset.u));
+      const order = [...pictured.filter((row) => !row.hidden), ...pictured.filter((row) => row.hidden)];
+      const shown = pictured.filter((row) => !row.hidden).length;
       sheets.forEach((sheet, i) => {
         sheet.append(...order.slice(i * size, (i + 1) * size).map((row) => cards.get(row.dataset.u)));
         sheet.hidden = i * size >= shown;
@@ -95,7 +97,11 @@
       const hidden = rows.map((row) => !fits(facts.get(row), asked));
       const shown = hidden.filter((hide) => !hide).length;
       if (rows.some((row, i) => row.hidden !== hidden[i])) {
-        rows.forEach((row, i) => { row.hidden = hidden[i]; cards.get(row.dataset.u).hidden = hidden[i]; });
+        rows.forEach((row, i) => {
+          const card = cards.get(row.dataset.u);
+          row.hidden = hidden[i];
+          if (card) card.hidden = hidden[i];
+        });
         arrange();
       }
       finder.querySelector("output").textContent = shown === rows.length ? `${count(shown)} units` : `${count(shown)} of ${count(rows.length)} units`;
