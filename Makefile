@@ -50,8 +50,9 @@ lint: env ## format and lint, without changing a file
 types: env ## mypy, strict
 	$(BIN)/mypy
 
-docs: $(VENV)/.docs ## the documentation, with executed tutorials, in docs/_build/html; a warning is an error
+docs: $(VENV)/.docs ## the documentation, with executed tutorials, in docs/_build/html, and its tests; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python -m pytest -q tests/test_documentation.py
 
 check: lint types test docs ## the definition of clean: all of the above
 

@@ -1,7 +1,9 @@
 """The network that docs/howto/own_model.md shows: one file, and every command takes it."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -20,6 +22,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the page's file, and with weights of that network."""
     (tmp_path / f"{MODULE}.py").write_text(code_of(PAGE)[0], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    # Not a module of that name that another test has imported, nor this one for another test.
+    monkeypatch.setitem(sys.modules, MODULE, ModuleType(MODULE))
+    del sys.modules[MODULE]
     torch.manual_seed(0)
     torch.save(told()["net"]().state_dict(), f"{MODULE}.pt")
     return tmp_path

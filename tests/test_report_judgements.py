@@ -128,7 +128,7 @@ def test_a_judged_dissection_fits_a_narrow_screen(chromium: Path, tmp_path: Path
 def test_faint_words_are_painted_on_paper(pango: None, tmp_path: Path) -> None:
     if not shutil.which("pdftoppm"):
         lacking("pdftoppm (poppler-utils) is not installed")
-    import weasyprint
+    weasyprint = printing._weasyprint()
 
     def ink(*, mended: bool) -> int:
         """Dark pixels of a sheet that holds one faint word, which ends at its place."""
@@ -147,10 +147,8 @@ def test_faint_words_are_painted_on_paper(pango: None, tmp_path: Path) -> None:
 
 
 def test_printing_mends_all_faint_words(pango: None, tmp_path: Path) -> None:
-    from weasyprint import HTML
-
     page(tmp_path, detecting(), rotation(), shuffles())
-    root = HTML(string=(tmp_path / "index.html").read_text()).etree_element
+    root = printing._weasyprint().HTML(string=(tmp_path / "index.html").read_text()).etree_element
     before = [one.get("opacity") for one in root.iter(f"{SVG}text") if one.get("opacity")]
     printing._prepare(root)
     after = [one.get("fill-opacity") for one in root.iter(f"{SVG}text") if one.get("fill-opacity")]
