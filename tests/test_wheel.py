@@ -33,8 +33,10 @@ def test_carries_the_embedded_label_set(names):
     assert {f"interpkit/datasets/broden-mini/{path.relative_to(MINI).as_posix()}" for path in data} <= names
 
 
-def test_carries_the_manifest_of_broden(names):
-    assert "interpkit/datasets/broden/manifest.toml" in names
+def test_carries_what_says_where_the_others_are_to_be_had(names):
+    for name in ("broden", "ade20k", "dtd", "cub-200-2011", "pascal-part"):
+        assert f"interpkit/datasets/{name}/manifest.toml" in names
+    assert "interpkit/datasets/ade20k/labels.csv" in names
 
 
 def test_leaves_the_programs_that_drew_it_at_home(names):

@@ -1,5 +1,6 @@
 """manifest.toml: what a label set is, under which licence, and where it can be had."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,8 @@ from interpkit.errors import LabelSetError, nearest
 FILE = "manifest.toml"
 _TEXTS = ("name", "title", "description", "layout", "licence", "citation", "homepage")
 _PATHS = ("root", "images", "masks", "classes", "landmarks")
-_DOWNLOAD = ("url", "bytes", "md5", "sha256", "unpacks_to", "note")
+_HASHES = {"md5": 32, "sha1": 40, "sha256": 64}
+_DOWNLOAD = ("url", "mirrors", "bytes", "unpacked", *_HASHES, "unpacks_to", "resolution", "note")
 _KEYS = (*_TEXTS, *_PATHS, "synthetic", "categories", "size", "grid", "ignore", "downloads", "model_index")
 
 
@@ -68,7 +70,27 @@ def _download_faults(downloads: object) -> list[str | None]:
     if not isinstance(downloads, list) or not all(isinstance(item, Mapping) for item in downloads):
         return ["downloads must be tables, [[downloads]]"]
     unknown = [_unknown(item, _DOWNLOAD, "downloads.") for item in downloads]
-    return [*unknown, *("a download needs a url" for item in downloads if not isinstance(item.get("url"), str))]
+    faults = ["a download needs a url" for item in downloads if not isinstance(item.get("url"), str)]
+    return [*unknown, *faults, *(_download_fault(item) for item in downloads)]
+
+
+def _download_fault(item: Mapping[str, Any]) -> str | None:
+    mirrors = item.get("mirrors", [])
+    if not _is_list_of(mirrors, str):
+        return "downloads.mirrors must be a list of addresses"
+    if not all(str(url).startswith(("https://", "http://")) for url in (item.get("url"), *mirrors)):
+        return "an address of a download must begin with https:// or http://"
+    for key in ("bytes", "unpacked", "resolution"):
+        if not (_is_list_of([item.get(key, 1)], int) and item.get(key, 1) >= 1):
+            return f"downloads.{key} must be a whole number >= 1"
+    for key, digits in _HASHES.items():
+        if key in item and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", str(item[key])):
+            return f"downloads.{key} must be {digits} hexadecimal digits"
+    if not isinstance(item.get("note", ""), str):
+        return "downloads.note must be a text"
+    if not _is_inside(item, "unpacks_to") or ("unpacks_to" in item and not Path(item["unpacks_to"]).parts):
+        return "downloads.unpacks_to must be a folder inside the label set's folder"
+    return None
 
 
 def ignored(manifest: Mapping[str, Any]) -> list[int] | None:
