@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# What is said of a file may quote it, and a cell of a table may be as long as a book.
+LONGEST = 2000
+_COMPARED = 120
+
 
 class InterpkitError(Exception):
     """A mistake in what was asked. The message is one line: what was asked, what exists, the nearest right answer.
@@ -11,6 +15,10 @@ class InterpkitError(Exception):
     """
 
     exit_status = 2
+
+    def __str__(self) -> str:
+        """The message, in one line that every terminal can show."""
+        return printable(super().__str__())
 
 
 class UnknownNameError(InterpkitError):
@@ -42,9 +50,28 @@ def nearest(name: str, have: Iterable[str], *, count: int = 3) -> list[str]:
     ['layer4']
     """
     known = list(have)
-    lowered = {item.lower(): item for item in reversed(known)}
-    close = get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.4)
+    lowered = {item[:_COMPARED].lower(): item for item in reversed(known)}
+    close = get_close_matches(name[:_COMPARED].lower(), list(lowered), n=count, cutoff=0.4)
     return [lowered[item] for item in close]
+
+
+def printable(text: str) -> str:
+    r"""``text`` in one line of at most 2,000 characters, what a terminal would obey or cannot show as escapes.
+
+    Examples
+    --------
+    >>> printable("names 'a\x1b[2J'\nand more")
+    "names 'a\\x1b[2J' and more"
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 4]} ..."
+    if text.isprintable():
+        return text
+    lines = text.translate(dict.fromkeys(map(ord, "\t\n\v\f\r\x85\u2028\u2029"), " "))
+    shown = "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in lines
+    )
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 4]} ..."
 
 
 def one_line(error: Exception) -> str:

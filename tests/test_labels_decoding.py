@@ -169,7 +169,7 @@ def test_text_and_missing_files_are_errors(tmp_path):
     with pytest.raises(ImageError, match="is missing"):
         decode_photograph(tmp_path / "y.jpg", upright=False)
     (tmp_path / "folder.jpg").mkdir()
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match="is not a file"):
         decode_photograph(tmp_path / "folder.jpg", upright=False)
 
 

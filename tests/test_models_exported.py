@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -222,6 +224,83 @@ def test_code_in_pickled_weights_does_not_run(exported, tmp_path):
 
     assert "weight_0" in refusal(rewritten(exported, tmp_path / "w.pt2", change))
     assert not trace.exists()
+
+
+def in_the_oldest_form(_files: dict[str, bytes], entry: dict, harm: bytes) -> dict[str, bytes]:
+    return listing("weights", {"evil": {**entry, "use_pickle": True}}) | {f"data/weights/{entry['path_name']}": harm}
+
+
+def said_to_be_numbers_too(files: dict[str, bytes], entry: dict, harm: bytes) -> dict[str, bytes]:
+    table = {"evil": {**entry, "use_pickle": True}, "first": {**entry, "path_name": "weight_0"}}
+    return in_the_oldest_form(files, entry, harm) | listing("weights", table)
+
+
+def kept_as_an_object(_files: dict[str, bytes], entry: dict, harm: bytes) -> dict[str, bytes]:
+    return listing("constants", {"evil": {**entry, "path_name": "opaque_obj_0"}}) | {
+        "data/constants/opaque_obj_0": harm
+    }
+
+
+def said_to_be_numbers_by_another(_files: dict[str, bytes], entry: dict, harm: bytes) -> dict[str, bytes]:
+    more = json.dumps({"config": {"x": {**entry, "path_name": "model.pt"}}}).encode()
+    return {"data/sample_inputs/model.pt": harm, "data/sample_inputs/more.json": more}
+
+
+def listing(kind: str, table: dict) -> dict[str, bytes]:
+    return {f"data/{kind}/model_{kind}_config.json": json.dumps({"config": table}).encode()}
+
+
+@pytest.mark.parametrize(
+    ("hide", "protocol"),
+    [
+        (in_the_oldest_form, 0),
+        (said_to_be_numbers_too, 2),
+        (kept_as_an_object, 0),
+        (kept_as_an_object, 2),
+        (said_to_be_numbers_by_another, 2),
+    ],
+)
+def test_code_that_torch_would_unpickle_does_not_run(exported, tmp_path, hide, protocol):
+    trace, path = tmp_path / "it-ran", tmp_path / "h.pt2"
+    harm = pickle.dumps(Toucher(trace), protocol)
+    # As long as numbers of four bytes would be.
+    harm += b"." * (-len(harm) % 4)
+    with zipfile.ZipFile(exported) as archive:
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    config = json.loads(files["data/weights/model_weights_config.json"])["config"]
+    files |= hide(files, next(iter(config.values())), harm)
+    write_package(path, files)
+    refusal(path)
+    assert not trace.exists()
+    # The danger is real.
+    with suppress(InterpkitError):
+        load_model(path, trust=True)
+    assert trace.exists()
+
+
+def test_readers_that_differ_in_what_an_archive_holds_find_the_same(exported, tmp_path):
+    trace, path = tmp_path / "it-ran", tmp_path / "h.pt2"
+    with zipfile.ZipFile(exported) as archive:
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    write_package(path, files | {"data/sample_inputs/model.pt": pickle.dumps(Toucher(trace), 2)})
+    # One takes places from the beginning of the file, the other from where the list of contents stands.
+    path.write_bytes(path.read_bytes() + exported.read_bytes())
+    with suppress(InterpkitError):
+        load_model(path)
+    assert not trace.exists()
+
+
+def test_names_that_differ_in_capitals_are_refused(exported, tmp_path):
+    with zipfile.ZipFile(exported) as archive:
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    write_package(tmp_path / "h.pt2", files | {"data/weights/Weight_0": b"1"})
+    assert "twice" in refusal(tmp_path / "h.pt2")
+
+
+def write_package(path: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"package/{name}", content)
 
 
 def model_json(change: Callable[[dict], None]) -> Callable[[str, bytes], bytes]:

@@ -85,9 +85,9 @@ WRONG = {
     "gap": ("unit,category,label,score,part-label,part-iou\n2,part,leg,0.1,leg,0.1\n", "every unit from 1 on"),
     "half a unit": (
         "unit,category,label,score,part-label,part-iou\n1.5,part,leg,0.1,leg,0.1\n",
-        "every unit from 1 on",
+        "no whole number",
     ),
-    "no unit": ("unit,category,label,score,part-label,part-iou\nnan,part,leg,0.1,leg,0.1\n", "every unit from 1 on"),
+    "no unit": ("unit,category,label,score,part-label,part-iou\nnan,part,leg,0.1,leg,0.1\n", "no whole number"),
     "above one": (
         "unit,category,label,score,part-label,part-iou\n2,part,leg,0.1,leg,inf\n1,part,leg,1,leg,1\n",
         "not between 0 and 1, of unit 2",

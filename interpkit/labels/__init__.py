@@ -7,6 +7,7 @@ from interpkit.labels.labelset import LabelSet
 from interpkit.labels.listing import Available, available
 from interpkit.labels.parts import part_masks, part_rows
 from interpkit.labels.places import locate
+from interpkit.labels.sameness import as_text, changed_since, combined, content, digest
 from interpkit.labels.targets import Targets
 
 __all__ = [
@@ -16,8 +17,13 @@ __all__ = [
     "ImageLabels",
     "LabelSet",
     "Targets",
+    "as_text",
     "available",
+    "changed_since",
     "check",
+    "combined",
+    "content",
+    "digest",
     "locate",
     "part_masks",
     "part_rows",

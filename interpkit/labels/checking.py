@@ -13,6 +13,7 @@ from interpkit.labels.contents import ImageLabels
 from interpkit.labels.decoding import decode_photograph
 from interpkit.labels.findings import Finding
 from interpkit.labels.folders import list_pngs
+from interpkit.labels.inside import check_inside
 from interpkit.labels.labelset import LabelSet
 from interpkit.labels.landmarks import outside, stored_landmarks
 from interpkit.labels.places import locate
@@ -94,6 +95,7 @@ def _image_faults(labels: LabelSet, i: int) -> Iterator[Finding]:
     name, place = str(labels.images["image"].iloc[i]), (labels.listed_in(i), labels.line(i))
     said = f"image {name} " if place[1] is not None else ""
     try:
+        check_inside(labels.path(i), str(labels.root.resolve()))
         width, height = decode_photograph(labels.path(i), upright=False).size
     except ImageError as error:
         yield Finding(f"{said}{error}", *place, ImageError)
@@ -114,7 +116,7 @@ def _mask_faults(labels: LabelSet) -> Iterator[Finding]:
             yield Finding("has no mask", str(labels.images["image"].iloc[i]))
     folder = labels.root / str(labels.manifest.get("masks", "masks"))
     used = {mask.relative_to(folder).as_posix() for masks in files for mask in masks}
-    for mask in list_pngs(folder):
+    for mask in list_pngs(folder, root=labels.root):
         if mask not in used:
             yield Finding("belongs to no image", f"{folder.name}/{mask}")
 

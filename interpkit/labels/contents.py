@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from interpkit.errors import LabelSetError
 from interpkit.labels.findings import Complain, Finding
+from interpkit.labels.inside import check_inside
 
 NO_LABEL = -1
 _UNKNOWN = -2
@@ -109,15 +110,18 @@ class Source:
         """Every label file of image ``row``."""
         return [self.folder / file for cell in self.cells(row) for file in cell.files]
 
-    def labels(self, row: int, *, image: str, complain: Complain) -> ImageLabels:
-        """Read the labels of image ``row``, whose path is ``image``, without the label files that are complained of."""
+    def labels(self, row: int, *, image: str, complain: Complain, root: str) -> ImageLabels:
+        """Read the labels of image ``row``, whose path is ``image``, without the label files that are complained of.
+
+        No link may lead out of ``root``, the set's folder.
+        """
         annotated = np.zeros(self.numbering.categories, np.bool_)
         whole: list[int] = []
         layers: list[NDArray[np.int32]] = []
         for cell in self.cells(row):
             # Numbers that are not listed were complained of when the table was read.
             concepts = [concept for concept in self.numbering.rows(np.array(cell.whole, np.int64)) if concept >= 0]
-            read = [layer for file in cell.files for layer in self._layers(file, image, complain)]
+            read = [layer for file in cell.files for layer in self._layers(file, image, complain, root=root)]
             labelled = [layer for layer in read if layer.max() != NO_LABEL]
             if cell.category is not None and (concepts or labelled):
                 annotated[cell.category] = True
@@ -125,9 +129,10 @@ class Source:
             layers += labelled
         return self._united(layers, whole, annotated)
 
-    def _layers(self, file: str, image: str, complain: Complain) -> NDArray[np.int32]:
+    def _layers(self, file: str, image: str, complain: Complain, *, root: str) -> NDArray[np.int32]:
         """(L, sh, sw) rows of the concepts table; L = 0 for a file that is complained of."""
         try:
+            check_inside(self.folder / file, root)
             numbers = self.decode(file, image)
         except LabelSetError as error:
             complain(Finding(f"label map {file} {error}", error=type(error)))

@@ -1,6 +1,7 @@
 """Image files to pixels: photographs to RGB, label maps to the numbers they were written with."""
 
 import io
+import stat
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from interpkit.errors import ImageError
+from interpkit.errors import ImageError, one_line
 
+# No photograph has as many bytes; what has would fill the memory before its size can be told.
+LARGEST = 2**29
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BIT_DEPTH = 24  # where a PNG file says how many bits a channel has
@@ -58,6 +61,12 @@ def read_bytes(path: Path) -> bytes:
         If it is missing or cannot be read.
     """
     try:
+        about = path.stat()
+        # A pipe would be waited for without end.
+        if not stat.S_ISREG(about.st_mode):
+            raise ImageError("is not a file")
+        if about.st_size > LARGEST:
+            raise ImageError(f"is a file of {about.st_size / 1e9:,.1f} GB, too large for an image")
         return path.read_bytes()
     except FileNotFoundError:
         raise ImageError("is missing") from None
@@ -105,7 +114,7 @@ def decode_index(path: Path) -> NDArray[Any]:
             image.load()
             mode, values = image.mode, np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"cannot be read: {error}") from error
+        raise ImageError(f"cannot be read: {one_line(error)}") from error
     if mode not in {"1", "L", "P", "I", "I;16", "I;16B"}:
         raise ImageError(f"holds colours (mode {mode}), not label numbers; write a palette PNG or a grey one")
     if mode == "L":
@@ -140,7 +149,7 @@ def decode_photograph(path: Path, *, upright: bool) -> Image.Image:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise whatever a damaged file leads them to
-        raise ImageError(f"cannot be decoded: {error}") from error
+        raise ImageError(f"cannot be decoded: {one_line(error)}") from error
 
 
 def _decoded(data: bytes, *, upright: bool) -> Image.Image:
@@ -173,12 +182,14 @@ def image_size(path: Path) -> tuple[int, int]:
         If the file is missing or no image.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ImageError("is not a file")
         with Image.open(path) as image:
             return image.height, image.width
     except FileNotFoundError:
         raise ImageError("is missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"is no image that can be read: {error}") from error
+        raise ImageError(f"is no image that can be read: {one_line(error)}") from error
 
 
 def small_jpeg(path: Path, *, side: int, upright: bool) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from interpkit.errors import LabelSetError
+from interpkit.errors import LabelSetError, printable
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Finding:
     def __str__(self) -> str:
         """``file row N: what``."""
         place = " ".join([self.file] * bool(self.file) + [f"row {self.row}"] * (self.row is not None))
-        return f"{place}: {self.what}" if place else self.what
+        return printable(f"{place}: {self.what}" if place else self.what)
 
 
 Complain = Callable[[Finding], None]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from interpkit.errors import LabelSetError
 from interpkit.labels.decoding import SUFFIXES
+from interpkit.labels.inside import check_folder
 
 SPLITS = ("train", "training", "val", "valid", "validation", "test")
 _SKIPPED = (".", "__MACOSX")
@@ -23,21 +24,27 @@ def image_folder(root: Path, manifest: Mapping[str, Any]) -> Path:
     return root / "images" if (root / "images").is_dir() else root
 
 
-def list_images(folder: Path) -> list[str]:
-    """List the image files below ``folder``: paths relative to it, ``/`` between the parts, sorted, none hidden."""
-    return sorted(path for path in _walk(folder) if _suffix(path) in SUFFIXES)
+def list_images(folder: Path, *, root: Path) -> list[str]:
+    """List the image files below ``folder``: paths relative to it, ``/`` between the parts, sorted, none hidden.
+
+    Raises
+    ------
+    LabelSetError
+        If a link to a folder leads out of the set's, ``root``.
+    """
+    return sorted(path for path in _walk(folder, root) if _suffix(path) in SUFFIXES)
 
 
-def list_pngs(folder: Path) -> list[str]:
+def list_pngs(folder: Path, *, root: Path) -> list[str]:
     """List the PNG files below ``folder``, as ``list_images``."""
-    return sorted(path for path in _walk(folder) if _suffix(path) == ".png")
+    return sorted(path for path in _walk(folder, root) if _suffix(path) == ".png")
 
 
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path for each of 100,000 names takes a second
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, root: Path) -> Iterator[str]:
     seen: set[str] = set()
     for place, inner, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -46,14 +53,17 @@ def _walk(folder: Path) -> Iterator[str]:
             continue
         seen.add(real)
         inner[:] = [name for name in inner if not name.startswith(_SKIPPED)]
+        for name in inner:
+            # Before it is walked: a link may lead to the whole disk.
+            check_folder(Path(place, name), root)
         prefix = Path(place).relative_to(folder).as_posix()
         lead = "" if prefix == "." else prefix + "/"
         yield from (lead + name for name in files if not name.startswith(_SKIPPED))
 
 
-def holds_images(folder: Path) -> bool:
+def holds_images(folder: Path, *, root: Path) -> bool:
     """Whether an image file lies in or below ``folder``."""
-    return any(_suffix(path) in SUFFIXES for path in _walk(folder))
+    return any(_suffix(path) in SUFFIXES for path in _walk(folder, root))
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from interpkit.labels.contents import Contents, ImageLabels
 from interpkit.labels.decoding import decode_photograph, image_size, small_jpeg
 from interpkit.labels.extras import classes_file, landmarks_file, read_classes, read_landmarks
 from interpkit.labels.findings import Complain, Finding, refuse
+from interpkit.labels.inside import check_folder, check_inside
 from interpkit.labels.landmarks import landmarks_of_input
 from interpkit.labels.places import Found, locate
 from interpkit.labels.showing import shown
@@ -85,6 +86,7 @@ class LabelSet:
     def read(cls, found: Found, complain: Complain) -> Self:
         """Read the tables of a folder; ``complain`` is called with every fault that can be passed over."""
         contents = found.layout.read(found.root, found.manifest, complain)
+        check_folder(contents.folder, found.root)
         told = read_classes(found, contents.images, complain)
         classes = contents.classes if told is None else told.table
         landmarks = read_landmarks(found, contents.images, complain)
@@ -160,6 +162,10 @@ class LabelSet:
         return self.images["line"].to_numpy(np.int64)
 
     @cached_property
+    def _real_root(self) -> str:
+        return str(self.root.resolve())
+
+    @cached_property
     def _upright(self) -> bool:
         # Label maps and landmarks belong to the pixels as they are stored.
         return self.layout in _UNLABELLED and self.landmarks is None
@@ -187,6 +193,23 @@ class LabelSet:
                 digest.update(f"{file.relative_to(self.root).as_posix()}\0{size}\0".encode())
         return digest.hexdigest()
 
+    @cached_property
+    def stamp(self) -> str:
+        """SHA-256 over ``sha`` and the times at which each listed file was last changed, on this machine.
+
+        Another one as soon as a byte of any file may be another; computed at first use, without reading them.
+        """
+        digest = hashlib.sha256(self.sha.encode())
+        for i in range(len(self)):
+            for file in self.files(i):
+                try:
+                    told = file.stat()
+                    times = (told.st_size, told.st_mtime_ns, told.st_ctime_ns)
+                except OSError:
+                    times = (-1, -1, -1)
+                digest.update(repr(times).encode())
+        return digest.hexdigest()
+
     def files(self, i: int) -> list[Path]:
         """List the file of image ``i`` and its label files."""
         source = self._contents.source
@@ -208,6 +231,7 @@ class LabelSet:
             If the file is missing or cannot be decoded; the message names image and row.
         """
         try:
+            check_inside(self.path(i), self._real_root)
             return decode_photograph(self.path(i), upright=self._upright)
         except ImageError as error:
             raise ImageError(f"{self._place(i)}: image {self._names[i]} {error}") from error
@@ -221,6 +245,7 @@ class LabelSet:
             If the file is missing or no image; the message names image and row.
         """
         try:
+            check_inside(self.path(i), self._real_root)
             return image_size(self.path(i))
         except ImageError as error:
             raise ImageError(f"{self._place(i)}: image {self._names[i]} {error}") from error
@@ -246,7 +271,7 @@ class LabelSet:
         def placed(finding: Finding) -> None:
             complain(replace(finding, file=self.listed_in(i), row=self.line(i)))
 
-        return source.labels(int(self._rows[i]), image=self._names[i], complain=placed)
+        return source.labels(int(self._rows[i]), image=self._names[i], complain=placed, root=self._real_root)
 
     def _refuse(self, finding: Finding) -> None:
         raise finding.error(f"{self.name}, {finding}")
@@ -359,6 +384,7 @@ class LabelSet:
             close = nearest(name, self._names[:2000], count=1)
             raise UnknownNameError(f"{self.name} holds no image {name!r}" + (f"; nearest: {close[0]}" if close else ""))
         try:
+            check_inside(self.path(i), self._real_root)
             return small_jpeg(self.path(i), side=side, upright=self._upright)
         except ImageError as error:
             raise ImageError(f"{self._place(i)}: image {name} {error}") from error

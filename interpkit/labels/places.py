@@ -8,6 +8,7 @@ from typing import Any
 from interpkit import _plugins
 from interpkit.errors import LabelSetError, UnknownNameError, nearest
 from interpkit.labels.contents import Layout
+from interpkit.labels.inside import check_folder
 from interpkit.labels.manifest import read_manifest
 
 _LAYOUTS = "interpkit.labels.layouts"
@@ -93,7 +94,10 @@ def resolve(name: str, folders: list[Path]) -> Found:
     for folder in folders:
         manifest = read_manifest(folder) or next(iter(manifests), {})
         inner = folder / manifest.get("root", "")
-        for root in dict.fromkeys((inner, folder)):
+        # Of a set that comes in several sizes another one may be here.
+        sizes = [folder / one.get("unpacks_to", "") for one in manifest.get("downloads", []) if "resolution" in one]
+        for root in dict.fromkeys((inner, *sizes, folder)):
+            check_folder(root, folder)
             layout = _layout(root, manifest)
             if layout is not None:
                 return Found(manifest.get("name", name), root, layout, manifest)
@@ -115,7 +119,10 @@ def _layout(root: Path, manifest: dict[str, Any]) -> Layout | None:
 def _nothing(name: str, folder: Path, manifest: dict[str, Any]) -> str:
     if manifest.get("downloads"):
         url = manifest["downloads"][0]["url"]
-        return f"label set {name!r} is not on this machine; download {url} and unpack it in {data_folder() / name}"
+        return (
+            f"label set {name!r} is not on this machine; download it with `interpkit data fetch {name}`, or by hand "
+            f"from {url}, unpacked in {data_folder() / name}"
+        )
     if manifest.get("layout"):
         holds = next(layout.holds for layout in layouts() if layout.name == manifest["layout"])
         return f"{folder} does not hold what its manifest says, layout {manifest['layout']}: {holds}"

@@ -6,8 +6,8 @@ names. So a `.pt2` file is read here first, as data, and refused where it holds 
 
 import io
 import json
-import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,8 @@ from interpkit.errors import ModelError
 
 # A number that torch.save pickles first when it does not write a zip archive.
 _LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
+# PyTorch does not pack its archives, and weights hardly can be; some megabytes of zeros unpack to as much as one likes.
+RATIO, SMALL = 50, 2**30
 _OPERATOR = re.compile(
     r"torch\.ops\.(aten|prims?|quantized|quantized_decomposed|torchvision|higher_order)\.[A-Za-z_]\w*(\.\w+)?"
     r"|torch\.sym_(int|float|max|min|not|sqrt|ite|sum)"
@@ -27,6 +29,8 @@ _OPERATOR = re.compile(
 )
 # Names and numbers that may stand in quotes: Symbol('s0', positive=True), Float('0.5', precision=53).
 _QUOTED = re.compile(r"'(?:[a-z]{1,3}\d+|[\d.]+(?:e[+-]?\d+)?)'")
+_RAW = re.compile(r"/data/(weights/weight|constants/tensor)_\d+$")
+_WORD = re.compile(rb"[\w.-]{0,64}\n?")
 _SIZE = re.compile(r"(?:[\w\s+\-*/%(),<>=!&|~]|\d\.\d|\d\.(?!\w))*")
 _SIZE_WORDS = re.compile(
     r"[a-z]{1,3}\d+|\d\w*|True|False|Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv"
@@ -52,7 +56,7 @@ def file_kind(path: Path) -> str:
         return _zip_kind(path)
     if head[2:].startswith(_LEGACY_MAGIC):
         return "legacy"
-    if head[0] == 0x80 and 2 <= head[1] <= 5:
+    if head[0] == 0x80 and head[1:2] in {b"\2", b"\3", b"\4", b"\5"}:
         return "pickle"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= max(path.stat().st_size, 64):
         return "safetensors"
@@ -66,8 +70,11 @@ def _zip_kind(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             names = ["/" + name.partition("/")[2] for name in archive.namelist()]
             bare = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except Exception as error:  # a damaged archive can raise about anything
         raise ModelError(f"{path} is cut short or damaged: its archive has no readable list of contents") from error
+    if unpacked > max(SMALL, RATIO * path.stat().st_size):
+        raise ModelError(f"{path} unpacks to {unpacked / 1e9:,.1f} GB, more than weights ever do; it is not opened")
     if "/archive_format" in names or "serialized_exported_program.json" in bare:
         return "export"
     if "/constants.pkl" in names and any(name.startswith("/code/") for name in names):
@@ -77,16 +84,29 @@ def _zip_kind(path: Path) -> str:
     raise ModelError(f"{path} is a zip archive, but not one that PyTorch wrote")
 
 
-def runs_code(path: Path) -> str | None:
-    """Say why opening the exported network at ``path`` could run code that it brings along; None if it cannot."""
-    with zipfile.ZipFile(path) as archive:
+def copied(path: Path) -> io.BytesIO:
+    """The archive at ``path`` written anew: readers differ in what they find in an odd one, and in this in nothing."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(path) as archive, zipfile.ZipFile(stream, "w") as copy:
+        # A name that comes twice is an error of its own.
+        warnings.simplefilter("ignore", UserWarning)
+        for member in archive.infolist():
+            copy.writestr(zipfile.ZipInfo(member.filename), archive.read(member))
+    stream.seek(0)
+    return stream
+
+
+def runs_code(file: io.BytesIO) -> str | None:
+    """Say why opening the exported network in ``file`` could run code that it brings along; None if it cannot."""
+    with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        if len(set(names)) < len(names):
+        # torch takes a name for the same in capitals.
+        if len({name.lower() for name in names}) < len(names):
             return "it holds a file twice"
         if any("/aotinductor/" in name for name in names):
             return "it holds compiled code"
         documents = {name: _document(archive, name) for name in names if name.endswith((".json", "_config"))}
-        raw = set(_raw_tensors(documents))
+        raw = _raw_tensors(documents)
         for name in names:
             if name not in documents and name not in raw and _unsafe_pickle(archive.read(name)):
                 return f"{PurePosixPath(name).name} in it is a pickle of more than tensors"
@@ -99,13 +119,18 @@ def _document(archive: zipfile.ZipFile, name: str) -> Any:  # noqa: ANN401 - JSO
     return {} if _is_pickle(content) and not _unsafe_pickle(content) else json.loads(content)
 
 
-def _raw_tensors(documents: dict[str, Any]) -> Iterator[str]:
+def _raw_tensors(documents: dict[str, Any]) -> set[str]:
+    """Files of plain numbers, which torch never unpickles: by their names, and whatever lists them says so."""
+    raw: set[str] = set()
+    pickled: set[str] = set()
     for name, document in documents.items():
         if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
             continue
         for entry in document["config"].values():
-            if not entry.get("use_pickle") and entry.get("tensor_meta"):
-                yield str(PurePosixPath(name).with_name(entry["path_name"]))
+            path = PurePosixPath(name).with_name(entry["path_name"])
+            plain = not entry.get("use_pickle") and entry.get("tensor_meta") and _RAW.search(str(path))
+            (raw if plain else pickled).add(str(path))
+    return raw - pickled
 
 
 def _is_pickle(content: bytes) -> bool:
@@ -113,11 +138,12 @@ def _is_pickle(content: bytes) -> bool:
 
 
 def _unsafe_pickle(content: bytes) -> bool:
-    if not _is_pickle(content):
+    """Whether unpickling could run code; the oldest pickles begin with any letter, so only a word or number is none."""
+    if _WORD.fullmatch(content):
         return False
     try:
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+    except Exception:  # a damaged one can raise about anything
         return True
     return False
 

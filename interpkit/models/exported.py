@@ -1,5 +1,6 @@
 """Networks written by ``torch.export``."""
 
+import io
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from interpkit.errors import ModelError, one_line
-from interpkit.models._archive import runs_code
+from interpkit.models._archive import copied, runs_code
 from interpkit.models._torchvision import prepare_torchvision
 from interpkit.models.loaded import Built, short_name
 
@@ -24,18 +25,19 @@ def read_exported(path: Path, *, trust: bool) -> Built:
         anything but one batch of images.
     """
     try:
-        reason = None if trust else runs_code(path)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
+        copy = None if trust else copied(path)
+        reason = None if copy is None else runs_code(copy)
+    except Exception as error:  # a damaged archive can raise about anything
         raise ModelError(f"{path} is damaged: {one_line(error)}") from error
     if reason:
         raise ModelError(f"{path}: opening it can run code of its own ({reason}); --trust if you trust its maker")
-    program = _load(path)
+    program = _load(path, copy)
     if _in_training(program):
         raise ModelError(f"{path} was exported in training mode: call model.eval() and export it again")
     shape = _image_shape(program, path)
     batch, channels, height, width = (size if isinstance(size, int) else None for size in shape)
     return Built(
-        _unflatten(program),
+        _unflatten(program, path),
         "export",
         short_name(path.stem),
         channels=channels,
@@ -45,23 +47,27 @@ def read_exported(path: Path, *, trust: bool) -> Built:
     )
 
 
-def _load(path: Path) -> ExportedProgram:
+def _load(path: Path, copy: io.BytesIO | None) -> ExportedProgram:
     prepare_torchvision()
     try:
         # Opened here because torch wants file names to end in .pt2, and logs where they do not.
-        with path.open("rb") as file, warnings.catch_warnings():
+        with copy or path.open("rb") as file, warnings.catch_warnings():
             # torch 2.13 warns about its own use of tree specifications and of older archives.
             warnings.simplefilter("ignore")
+            file.seek(0)
             return torch.export.load(file)
     except Exception as error:
         raise ModelError(f"{path} cannot be opened by torch {torch.__version__}: {one_line(error)}") from error
 
 
-def _unflatten(program: ExportedProgram) -> nn.Module:
-    with warnings.catch_warnings():
-        # As above: a deprecation inside torch.export that its user can do nothing about.
-        warnings.simplefilter("ignore", FutureWarning)
-        return torch.export.unflatten(program).eval()
+def _unflatten(program: ExportedProgram, path: Path) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            # As above: a deprecation inside torch.export that its user can do nothing about.
+            warnings.simplefilter("ignore", FutureWarning)
+            return torch.export.unflatten(program).eval()
+    except Exception as error:
+        raise ModelError(f"{path} cannot be opened by torch {torch.__version__}: {one_line(error)}") from error
 
 
 def _image_shape(program: ExportedProgram, path: Path) -> tuple[int | torch.SymInt, ...]:

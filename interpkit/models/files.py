@@ -99,24 +99,23 @@ def _read_pickled(path: Path, kind: str) -> Any:  # noqa: ANN401 - whatever the 
         with warnings.catch_warnings():
             # torch warns about storage types of older files, which reading them here does not change.
             warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Opened here because torch takes a file of another kind for what its name says.
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         forbidden = _FORBIDDEN.search(str(error))
         if forbidden is None and "nsupported" not in str(error) and "instantiate" not in str(error):
             raise _damaged(path, error) from error
         what = f"holds pickled {forbidden[1] if forbidden else 'objects'}"
         raise _NeedsTrustError(_untrusted(path, what)) from error
-    except _READ_ERRORS as error:
+    except Exception as error:  # a damaged archive can raise about anything
         raise _damaged(path, error) from error
 
 
 def _unpickle(path: Path, kind: str) -> Any:  # noqa: ANN401 - as above
     try:
-        with users_code():
-            if kind == "pickle":
-                with path.open("rb") as file:
-                    return pickle.load(file)
-            return torch.load(path, map_location="cpu", weights_only=False)
+        with users_code(), path.open("rb") as file:
+            return pickle.load(file) if kind == "pickle" else torch.load(file, map_location="cpu", weights_only=False)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ModelError(
             f"{path}: {one_line(error)}; the code of a pickled network has to be importable from the current directory"

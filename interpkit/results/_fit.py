@@ -15,6 +15,7 @@ def check_fit(result: "Dissection") -> None:
     ValueError
         Naming the first part that does not fit the others.
     """
+    _check_concepts(result)
     blocks, units, concepts = result.blocks.shape[0], result.units, len(result.concepts)
     columns, k = len(result.categories) + 1, result.top.image.shape[1:]
     shapes = {
@@ -40,6 +41,15 @@ def check_fit(result: "Dissection") -> None:
         raise ValueError("the outlines are not those of these units")
     if result.top.image.max(initial=-1) >= len(result.top.names):
         raise ValueError(f"{len(result.top.names)} pictures are listed, more are shown")
+
+
+def _check_concepts(result: "Dissection") -> None:
+    for name, kind in (("number", int), ("name", str), ("category", str)):
+        if not all(isinstance(value, kind) for value in result.concepts[name].tolist()):
+            raise ValueError(f"the concepts' column {name} holds what is no {'number' if kind is int else 'text'}")
+    strange = set(result.concepts["category"]) - set(result.categories)
+    if strange:
+        raise ValueError(f"a concept is of category {min(strange)!r}, which is not listed")
 
 
 def check_shape(name: str, shape: Sequence[int], wanted: Sequence[int]) -> None:

@@ -209,6 +209,11 @@ def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
 
 def _table(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
     numbers = ("instability", "explained", "pck", "purity", "pure", "error", "spread", "within")
+    texts, counts = ("layer", "positions", "images", "landmark"), ("top", "nodes", "shots", "draws")
+    for names, kind in ((texts, str), (counts, int)):
+        for name in names:
+            if not all(type(value) is kind for value in columns.get(name, ())):
+                raise ValueError(f"column {name} holds what is no {'text' if kind is str else 'whole number'}")
     return pd.DataFrame(
         {name: np.array(values, np.float64) if name in numbers else values for name, values in columns.items()}
     )

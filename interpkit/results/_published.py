@@ -1,6 +1,8 @@
 """Published per-unit tables: what the reference code of Network Dissection wrote, read as one more network."""
 
 import hashlib
+import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,13 +119,20 @@ def read_published(path: str | Path) -> PublishedTable:
     """
     path = Path(path)
     try:
+        # A pipe would be waited for without end.
+        if path.exists() and not path.is_file():
+            raise ResultError(f"{path} is not a file, so no per-unit table")
         content = path.read_bytes()
-        table = pd.read_csv(path, keep_default_na=False, dtype=str, encoding="utf-8")
-    except (OSError, ValueError) as error:
+        table = _parsed(content)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise ResultError(f"{path} cannot be read as a per-unit table: {one_line(error)}") from error
     columns = [str(name) for name in table.columns]
     categories = tuple(name.removesuffix("-label") for name in columns if name.endswith("-label"))
-    missing = [name for name in (*_NEEDED, *(f"{one}-iou" for one in categories)) if name not in columns]
+    needed = (*_NEEDED, *(f"{one}-iou" for one in categories))
+    twice = next((name for name in (*needed, *(f"{one}-label" for one in categories)) if f"{name}.1" in columns), None)
+    if twice is not None:
+        raise ResultError(f"{path} has two columns {twice}")
+    missing = [name for name in needed if name not in columns]
     if missing or not categories:
         lacks = ", ".join(missing) or "<category>-label"
         raise ResultError(f"{path} is no per-unit table of Network Dissection: it has no column {lacks}")
@@ -134,16 +143,27 @@ def read_published(path: str | Path) -> PublishedTable:
     if not np.array_equal(rows["unit"].to_numpy(), np.arange(len(rows))) or not len(rows):
         raise ResultError(f"{path} does not hold every unit from 1 on, once each")
     scores = rows[["iou", *(f"{name}_iou" for name in categories)]].to_numpy()
-    beyond = np.flatnonzero(((scores < 0) | (scores > 1)).any(1))
+    # What is no number compares as neither.
+    beyond = np.flatnonzero(~((scores >= 0) & (scores <= 1)).all(1))
     if len(beyond):
         raise ResultError(f"{path} holds an IoU that is not between 0 and 1, of unit {beyond[0] + 1:,}")
     return PublishedTable(path.stem, categories, hashlib.sha256(content).hexdigest(), rows)
 
 
+def _parsed(content: bytes) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # Values past the last column would be dropped with no more than a warning.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(io.BytesIO(content), keep_default_na=False, dtype=str, encoding="utf-8", index_col=False)
+
+
 def _rows(table: pd.DataFrame, categories: Sequence[str]) -> pd.DataFrame:
     """The units in index order, counted from 0."""
+    numbers = table["unit"].astype(float)
+    if not (numbers == numbers.round()).all() or not (numbers.abs() < 2**31).all():
+        raise ValueError("a unit is no whole number")
     columns = {
-        "unit": table["unit"].astype(float) - 1,
+        "unit": numbers.astype(np.int64) - 1,
         "concept": table["label"],
         "category": table["category"].where(table["label"] != "", ""),
         "iou": _scores(table["score"], table["label"]),
@@ -151,13 +171,9 @@ def _rows(table: pd.DataFrame, categories: Sequence[str]) -> pd.DataFrame:
     for name in categories:
         labels = table[f"{name}-label"]
         columns |= {f"{name}_concept": labels, f"{name}_iou": _scores(table[f"{name}-iou"], labels)}
-    rows = pd.DataFrame(columns).sort_values("unit", kind="stable", ignore_index=True)
-    # Whatever is no whole number is kept as it is, to be refused as a unit.
-    whole = bool((rows["unit"] % 1 == 0).all())
-    return rows.astype({"unit": np.int64}) if whole else rows
+    return pd.DataFrame(columns).sort_values("unit", kind="stable", ignore_index=True)
 
 
 def _scores(values: "pd.Series[str]", labels: "pd.Series[str]") -> "pd.Series[float]":
     """Numbers, 0 where there is none or no label."""
-    known = values.where((values != "") & (labels != ""), "0").astype(np.float64)
-    return known.fillna(0.0)
+    return values.where((values != "") & (labels != ""), "0").astype(np.float64)

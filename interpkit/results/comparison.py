@@ -270,7 +270,7 @@ class Comparison(Brief):
     def from_parts(cls, parts: Parts) -> "Comparison":
         """The inverse of ``to_parts``."""
         about, arrays = parts.about, parts.arrays
-        before, after = parts.documents["curves"]
+        before, after = (_read_curves(one) for one in parts.documents["curves"])
         values: dict[str, Any] = {name: about[name] for name in _VALUES}
         values |= {name: tuple(about[name]) for name in _LISTS}
         return cls(
@@ -320,13 +320,32 @@ def _curves(history: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     return {name: [_finite(value) for value in values] for name, values in history.items()}
 
 
+def _read_curves(history: Any) -> dict[str, list[Any]] | None:  # noqa: ANN401 - JSON
+    """The inverse of ``_curves``.
+
+    Raises
+    ------
+    ValueError
+        If the curves are of different numbers of epochs, or one holds both numbers and something else.
+    """
+    if history is None:
+        return None
+    if len({len(values) for values in history.values()}) > 1:
+        raise ValueError("the curves are of different numbers of epochs")
+    for name, values in history.items():
+        known = [value for value in values if value is not None]
+        if not any(all(isinstance(value, kind) for value in known) for kind in (int | float, str)):
+            raise ValueError(f"the curve {name} holds what is no number")
+    return dict(history)
+
+
 def _finite(value: object) -> object:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _galleries(parts: Parts) -> tuple[Gallery, Gallery] | None:
     """Both galleries; None where none were stored."""
-    if f"gallery-{_SIDES[0]}" not in parts.documents:
+    if f"gallery-{_SIDES[0]}" not in parts.documents and not parts.about["pictures"]:
         return None
     found = []
     for side in _SIDES:

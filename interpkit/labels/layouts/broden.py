@@ -1,5 +1,6 @@
 """Broden's layout: index.csv, category.csv, label.csv, c_<category>.csv and images/ (Bau et al., CVPR 2017)."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from interpkit.labels.tables import numbers, read_table, report_repeats, whole_n
 
 _INDEX = "index.csv"
 _LABELS = "label.csv"
+_DIGITS = 10
 _FIRST = ("image", "split", "ih", "iw", "sh", "sw")
 
 
@@ -98,7 +100,8 @@ def _with_image(index: pd.DataFrame, complain: Complain) -> pd.DataFrame:
 
 def _grid(index: pd.DataFrame, complain: Complain) -> tuple[int, int]:
     sizes = list(zip(index["sh"].tolist(), index["sw"].tolist(), strict=True))
-    sh, sw = max(set(sizes), key=lambda size: (sizes.count(size), size)) if len(set(sizes)) > 1 else sizes[0]
+    counts = Counter(sizes)
+    sh, sw = max(counts, key=lambda size: (counts[size], size))
     if sh < 1 or sw < 1:
         raise LabelSetError(f"{_INDEX} gives sh x sw = {sh} x {sw} as the size of its label maps")
     for row in np.flatnonzero((index["sh"] != sh) | (index["sw"] != sw)):
@@ -114,6 +117,7 @@ def _whole_image_numbers(
     """Complain of whole-image numbers that label.csv does not list, and of a set without any label."""
     labelled = False
     for category in categories:
+        first = dict(zip(index[category][::-1], index["line"][::-1], strict=True))
         for cell in index[category].unique():
             if not cell[:1].isdecimal() and ";" not in cell:  # one file or nothing, as most cells are
                 labelled = labelled or bool(cell)
@@ -122,9 +126,8 @@ def _whole_image_numbers(
             labelled = labelled or bool(files or whole)
             for number in whole:
                 if number not in known:
-                    row = int(np.flatnonzero(index[category] == cell)[0])
                     what = f"{category} is number {number}, which {_LABELS} does not list"
-                    complain(Finding(what, _INDEX, int(index["line"].iloc[row])))
+                    complain(Finding(what, _INDEX, int(first[cell])))
     if not labelled:
         raise LabelSetError(f"the set promises labels and holds none: {_INDEX} has only empty cells in its categories")
 
@@ -132,7 +135,8 @@ def _whole_image_numbers(
 def _parsed(cell: str) -> tuple[list[int], list[str]]:
     """Split a cell of index.csv: numbers are whole-image labels (0 is none), anything else is a file."""
     items = [item for item in cell.split(";") if item]
-    whole = [int(item) for item in items if item.isdecimal()]
+    # Of so many digits no number is listed, and Python takes none of some thousands.
+    whole = [int(item[:_DIGITS]) for item in items if item.isdecimal()]
     return [number for number in whole if number], [item for item in items if not item.isdecimal()]
 
 

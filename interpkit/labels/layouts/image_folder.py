@@ -24,12 +24,12 @@ def _recognises(root: Path, manifest: Mapping[str, Any]) -> bool:
     if not folder.is_dir() or any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
         return False
     # A single folder is a folder of images that lies one deeper, not a class.
-    return len({path.name for path in _class_folders(folder) if holds_images(path)}) > 1
+    return len({path.name for path in _class_folders(folder) if holds_images(path, root=root)}) > 1
 
 
 def _read(root: Path, manifest: Mapping[str, Any], complain: Complain) -> Contents:
     folder = image_folder(root, manifest)
-    images = images_table(list_images(folder))
+    images = images_table(list_images(folder, root=root))
     names: Sequence[str] = images["image"].tolist()
     depth = 1 if images["split"].ne("").any() else 0
     parts = [name.split("/") for name in names]
@@ -38,7 +38,7 @@ def _read(root: Path, manifest: Mapping[str, Any], complain: Complain) -> Conten
     for name in table.loc[table["class"] == "", "image"]:
         complain(Finding("lies in no class folder", str(name)))
     for path in _class_folders(folder):
-        if not holds_images(path):
+        if not holds_images(path, root=root):
             complain(Finding("is a class folder without images", path.relative_to(folder).as_posix()))
     return Contents(images, folder, classes=table[table["class"] != ""].reset_index(drop=True))
 

@@ -37,7 +37,7 @@ def _read(root: Path, manifest: Mapping[str, Any], complain: Complain) -> Conten
         raise LabelSetError("the set promises labels and holds none: the folder of masks (masks/) is missing")
     concepts = _concepts(root, complain)
     categories = _categories(concepts, manifest)
-    images = images_table(list_images(folder))
+    images = images_table(list_images(folder, root=root))
     listed = concepts["number"].tolist()
     rows, columns = manifest.get("grid", GRID)
     cells = _cells(images["image"].tolist(), masks, categories=categories, complain=complain)
@@ -81,7 +81,7 @@ def _categories(concepts: pd.DataFrame, manifest: Mapping[str, Any]) -> tuple[st
 
 def _cells(names: Sequence[str], masks: Path, *, categories: Sequence[str], complain: Complain) -> list[list[Cell]]:
     """List for each image the masks that carry its name, in masks/ or in one folder for each category."""
-    there = set(list_pngs(masks))
+    there = set(list_pngs(masks, root=masks.parent))
     folders = {path.name for path in subfolders(masks)}
     by_category = bool(folders & set(categories))
     for name in sorted(folders - set(categories)) if by_category else []:
