@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from entanglement import bench_information
 from graphs import bench_graphs
+from load import bench_broden_size, bench_images, bench_repeated, bench_shapes
 from loss_steps import bench_losses
 from parts import bench_templates
 
@@ -37,6 +38,8 @@ MODEL = "lite:efficientnet-lite0"
 LAYER = "_bn1"
 THREADS = 2
 REFERENCE_BATCH = 64
+# All but the run over as many images as Broden has: `--only broden-size`.
+USUAL = "dissect,thresholds,memory,report,passes,information,templates,losses,graphs,images,shapes,repeated"
 LIMITS = {
     "dissect, maps in memory / (decode + fastest forward)": 1.25,
     "dissect, maps on disk / (decode + fastest forward)": 1.35,
@@ -360,7 +363,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, default=1004)
-    parser.add_argument("--only", default="dissect,thresholds,memory,report,passes,information,templates,losses,graphs")
+    parser.add_argument("--only", default=USUAL)
     arguments = parser.parse_args()
     benches = {
         "dissect": lambda folder: bench_dissect(folder, pairs=arguments.pairs, images=arguments.images),
@@ -372,6 +375,10 @@ def main() -> None:
         "templates": lambda _folder: bench_templates(),
         "losses": lambda _folder: bench_losses(),
         "graphs": lambda _folder: bench_graphs(),
+        "images": bench_images,
+        "shapes": bench_shapes,
+        "repeated": bench_repeated,
+        "broden-size": bench_broden_size,
     }
     good = True
     for name in arguments.only.split(","):
