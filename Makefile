@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check lint types docs bench reports dist clean
+.PHONY: help env demo test check lint types docs fuzz torture bench reports dist clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -55,6 +55,14 @@ docs: $(VENV)/.docs ## the documentation, with executed tutorials, in docs/_buil
 	$(BIN)/python -m pytest -q tests/test_documentation.py
 
 check: lint types test docs ## the definition of clean: all of the above
+
+# Where there is no wheel of atheris, hypothesis does all of it.
+fuzz: env ## damaged files for every reader of files from strangers; FUZZ_INPUTS=100000 a reader
+	@$(INSTALL) -e '.[zoo,dev,fuzz]' || echo "atheris cannot be installed here (it is built for Linux on x86_64)"
+	$(BIN)/python tests/fuzz/fuzz.py
+
+torture: env ## commands killed, their disks filled, their files damaged; 20 minutes on 2 cores
+	$(BIN)/python tests/torture/torture.py
 
 bench: env ## speed and memory, as ratios measured in one run
 	$(BIN)/python tests/bench/run.py

@@ -4,21 +4,21 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from interpkit.errors import ImageError, InterpkitError
-from interpkit.labels import LabelSet
+from interpkit.labels import LabelSet, combined, digest
 from interpkit.models import Preprocessing
 from interpkit.probe import Probe
 
@@ -27,6 +27,8 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 CPU_BATCHES = (1, 2, 4, 8)
 GPU_BATCHES = (16, 32, 64, 128)
 TUNING_SECONDS = 3.0
+# Batches end where so many images do, or a little before: whoever takes whole blocks of them has the same batches.
+BLOCK = 64
 # Decoding takes a thread of the forward pass off its core, and the network's other threads wait for it at the end of
 # every layer: 502 images took 9.2 s, with nice decoders 8.5 s, and the forward pass alone 7.5 s.
 NICENESS = 10
@@ -52,6 +54,17 @@ class Feeding:
     threads: int
     timings: tuple[tuple[int, str, float], ...] = ()
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Feeding":
+        """From the plain values of another, as JSON keeps them."""
+        timings = tuple((int(size), str(name), float(ms)) for size, name, ms in values["timings"])
+        return cls(**{**values, "timings": timings})
+
+    @property
+    def block(self) -> int:
+        """Consecutive images that are always fed by themselves: whole batches of them."""
+        return self.batch_size * max(1, BLOCK // self.batch_size)
+
     @property
     def milliseconds(self) -> float:
         """An image's forward pass, as measured with what was chosen; NaN if nothing was measured."""
@@ -61,10 +74,21 @@ class Feeding:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Consecutive images: their rows in the label set (n,), and (n, channels, H, W) float32 in the batch's format."""
+    """Consecutive images, without those that cannot be read.
+
+    Attributes
+    ----------
+    rows
+        (n,) their rows in the label set.
+    images
+        (n, channels, H, W) float32 in the batch's format.
+    stop
+        The row that the next batch begins to look at.
+    """
 
     rows: npt.NDArray[np.int64]
     images: torch.Tensor
+    stop: int
 
 
 @contextmanager
@@ -137,52 +161,85 @@ class Feeder:
         Batch size and memory format.
     skip_bad
         Leave out images that cannot be read instead of stopping; they are named in ``skipped``.
+    span
+        Only the images of these rows, whole blocks of them; default: all.
+
+    Attributes
+    ----------
+    skipped
+        Rows that could not be read, of those looked at so far.
+    content
+        The sum of `interpkit.labels.digest` over the rows looked at so far, each once.
     """
 
-    def __init__(self, labels: LabelSet, probe: Probe, *, feeding: Feeding, skip_bad: bool = False) -> None:
+    def __init__(
+        self,
+        labels: LabelSet,
+        probe: Probe,
+        *,
+        feeding: Feeding,
+        skip_bad: bool = False,
+        span: range | None = None,
+    ) -> None:
         self._labels = labels
         self._probe = probe
         self._feeding = feeding
         self._skip_bad = skip_bad
+        self.span = range(len(labels)) if span is None else span
         self.skipped: list[int] = []
+        self.content = 0
+        self._looked = self.span.start
 
-    def batches(self) -> Iterator[Batch]:
-        """Every readable image once, in the order of the label set.
+    def read_before(self, skipped: Sequence[int], *, upto: int, content: int) -> None:
+        """The rows before ``upto`` were read by a process that was killed, which found this."""
+        self.skipped[:] = skipped
+        self.content, self._looked = content, upto
+
+    def batches(self, *, first: int | None = None) -> Iterator[Batch]:
+        """Every readable image once, in the order of the label set; from row ``first`` on, where a batch began.
 
         Raises
         ------
         ImageError
             For an image that cannot be read, unless ``skip_bad``.
         """
-        size = self._feeding.batch_size
-        self.skipped.clear()
+        size, block = self._feeding.batch_size, self._feeding.block
+        span = range(self.span.start if first is None else first, self.span.stop)
+        self.skipped[:] = [row for row in self.skipped if first is not None and row < first]
         rows: list[int] = []
         images: list[npt.NDArray[np.float32]] = []
         # On a GPU the processor has nothing better to do than to decode.
         cpu = self._probe.device.type == "cpu"
-        todo = ahead(self._read, range(len(self._labels)), workers=2, window=2 * size + 2, yielding=cpu)
-        for row, future in enumerate(todo):
-            try:
-                images.append(future.result())
-            except ImageError:
-                if not self._skip_bad:
-                    raise
+        todo = ahead(self._read, span, workers=2, window=2 * size + 2, yielding=cpu)
+        for row, future in zip(span, todo, strict=True):
+            digested, image = future.result()
+            if row >= self._looked:
+                self.content, self._looked = combined([self.content, digested]), row + 1
+            if not isinstance(image, ImageError):
+                images.append(image)
+                rows.append(row)
+            elif self._skip_bad:
                 self.skipped.append(row)
-                continue
-            rows.append(row)
-            if len(rows) == size:
-                yield self._batch(rows, images)
+            else:
+                raise image
+            if rows and (len(rows) == size or (row + 1) % block == 0):
+                yield self._batch(rows, images, stop=row + 1)
                 rows, images = [], []
         if rows:
-            yield self._batch(rows, images)
+            yield self._batch(rows, images, stop=span.stop)
 
-    def _read(self, row: int) -> npt.NDArray[np.float32]:
-        if self._skip_bad and self._labels.grid:
-            self._labels.labels(row)  # an unreadable label map must be known before it decides a threshold
-        return read_image(self._labels, row, self._probe.preprocessing)
+    def _read(self, row: int) -> tuple[int, npt.NDArray[np.float32] | ImageError]:
+        # Before it is decoded: if a file changes in between, it is the old one that the numbers are said to be of.
+        digested = digest(self._labels, row) if row >= self._looked else 0
+        try:
+            if self._skip_bad and self._labels.grid:
+                self._labels.labels(row)  # an unreadable label map must be known before it decides a threshold
+            return digested, read_image(self._labels, row, self._probe.preprocessing)
+        except ImageError as error:
+            return digested, error
 
-    def _batch(self, rows: list[int], images: list[npt.NDArray[np.float32]]) -> Batch:
-        return Batch(np.array(rows), stack(images, self._feeding.memory_format).to(self._probe.device))
+    def _batch(self, rows: list[int], images: list[npt.NDArray[np.float32]], *, stop: int) -> Batch:
+        return Batch(np.array(rows), stack(images, self._feeding.memory_format).to(self._probe.device), stop)
 
 
 def stack(images: list[npt.NDArray[np.float32]], memory_format: str) -> torch.Tensor:

@@ -1,6 +1,8 @@
 """Exact streaming statistics per unit: upper quantiles and the images with the largest peaks. numpy only."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +80,31 @@ class UpperQuantile:
 
     def merge(self, other: "UpperQuantile") -> None:
         """Take in everything ``other`` has seen (made with the same ``total`` and ``quantile``)."""
-        other._keep_largest()
-        self._store(other._values[:, : min(other._kept, other.seen)])
-        self.seen += other.seen
-        np.minimum(self.minimum, other.minimum, out=self.minimum)
-        np.maximum(self.maximum, other.maximum, out=self.maximum)
+        self.take(other.state())
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """All that has been seen, as arrays that `restore` and `take` understand."""
+        self._keep_largest()
+        return {
+            "values": self._values[:, : min(self._kept, self.seen)],
+            "seen": np.array(self.seen),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+        }
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Have seen what ``state`` says, and nothing else."""
+        self.seen = 0
+        self.minimum[:], self.maximum[:] = np.inf, -np.inf
+        self._used[:], self._floor[:] = 0, -np.inf
+        self.take(state)
+
+    def take(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take in all that one with the same ``total`` and ``quantile`` had seen."""
+        self._store(state["values"])
+        self.seen += int(state["seen"])
+        np.minimum(self.minimum, state["minimum"], out=self.minimum)
+        np.maximum(self.maximum, state["maximum"], out=self.maximum)
 
     def result(self) -> Floats:
         """(U,) the quantile of all values seen so far.
@@ -141,3 +163,11 @@ class LargestPeaks:
     def merge(self, other: "LargestPeaks") -> None:
         """Take in the lists of ``other``, of other images."""
         self.add(other.peak, other.image)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The lists, as arrays."""
+        return {"peak": self.peak, "image": self.image}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Hold the lists of a state."""
+        self.peak, self.image = state["peak"].copy(), state["image"].copy()

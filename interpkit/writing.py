@@ -1,17 +1,51 @@
 """Files that are whole as soon as they exist. Standard library only."""
 
+import errno
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+# What an operating system says where there is no room.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# ... or where nothing can be written: no right to, no such place, or a file in the way.
+NO_PLACE = FULL | {
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+}
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Where to write what shall stand at ``path``: it is put in its place when it is whole, and gone if that failed."""
+def written(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+    """Where to write what shall stand at ``path``: it is put in its place when it is whole, and gone if that failed.
+
+    ``lasting``: whole after a power cut too, for the time that a disk takes to say so.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield part
+        if lasting:
+            on_the_disk(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def on_the_disk(path: Path) -> None:
+    """Wait until the disk has a file: a rename may reach it before what was written, and a power cut come between."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def undamaged(path: Path) -> bool:
+    """Whether a zip archive holds what was written, by its checksums: torch, which saves such files, ignores them."""
+    try:
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
+        return False

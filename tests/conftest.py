@@ -30,6 +30,14 @@ def lacking(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def work_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where commands keep unfinished work: not where their users do."""
+    folder = tmp_path_factory.mktemp("work")
+    os.environ["INTERPKIT_WORK"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """Path of a Chromium binary."""

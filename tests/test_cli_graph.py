@@ -250,4 +250,4 @@ def test_the_command_line_has_every_option_of_the_function() -> None:
     from interpkit.graph import fit_graph
 
     keywords = {name for name, one in signature(fit_graph).parameters.items() if one.kind is one.KEYWORD_ONLY}
-    assert set(GRAPH.options) == keywords - {"progress"}
+    assert set(GRAPH.options) == keywords - {"progress", "work"}

@@ -7,6 +7,8 @@ import pytest
 from labels_on_disk import photograph, small_broden
 
 from interpkit.cli import main
+from interpkit.holding import Held
+from interpkit.keeping import Work
 
 DISSECT = ["dissect", "python:networks:tiny", "--size", "16", "--layer", "body", "--no-report", "--quiet"]
 
@@ -55,3 +57,20 @@ def test_nothing_readable_and_a_seed_below_zero_are_one_line(
     said = capsys.readouterr().err.splitlines()
     assert (status, len(said)) == (2, 1)
     assert "can be read with its labels" in said[0]
+
+
+def test_work_of_a_run_that_was_killed_once_it_was_saved_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, work = small_broden(tmp_path / "set"), tmp_path / "work"
+    monkeypatch.setenv("INTERPKIT_WORK", str(work))
+    with monkeypatch.context() as killed:
+        killed.setattr(Work, "drop", Work.release)
+        assert dissect("--labels", labels, "--out", tmp_path / "run") == 0
+    assert list(work.rglob("about.json"))
+    with Held(next(work.glob("*/*")), doing="another run"):
+        assert dissect("--labels", labels, "--out", tmp_path / "run") == 0
+        assert list(work.rglob("about.json"))
+    assert dissect("--labels", labels, "--out", tmp_path / "run") == 0
+    assert list(work.iterdir()) == []
+    assert capsys.readouterr().err == ""

@@ -95,7 +95,7 @@ def test_parts_writes_the_run_and_prints_the_answer(run: Run, marks: Path, label
     assert len(lines) <= 14
     assert lines[1].strip().startswith("location instability 0.")
     assert "random 0." in lines[1]
-    assert "maps kept: ram" in err
+    assert "maps kept: disk" in err
     assert "nan" not in out
     status, out, err = run("parts", *TINY, "--labels", labels, "--out", "masks", "--no-report", *FED)
     assert status == 0, err

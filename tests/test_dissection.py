@@ -1,6 +1,7 @@
 """dissect() against the slow definition, and the laws that hold for every run."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from small_networks import LABELS, PRIMARY, SIZE, Small, probe, random_labels, s
 from torch import Tensor, nn
 
 from interpkit.counts import BLOCKS, block_of
-from interpkit.dissection import _passes, _tally, dissect, dissect_layers, planned_fingerprint
+from interpkit.dissection import _counting, _passes, _tally, dissect, dissect_layers, planned_fingerprint
 from interpkit.dissection._pixels import CONCEPT, PIXELS, PLACE, WORDS, Packing, joined, meet, on_bits
 from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError, ResultError
 from interpkit.feeding import read_image, stack
@@ -361,9 +362,9 @@ def test_threads_move_no_count(labels, whole):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_how_many_are_counted_in_one_go_changes_nothing(labels, whole, monkeypatch, chunks, workers):
     for name, value in chunks.items():
-        monkeypatch.setattr(_tally, name, value)
+        monkeypatch.setattr(_counting if hasattr(_counting, name) else _tally, name, value)
     monkeypatch.setattr(_passes, "COUNTING_THREADS", workers)
-    monkeypatch.setattr(_tally, "DRAWING_THREADS", workers)
+    monkeypatch.setattr(_counting, "DRAWING_THREADS", workers)
     other = dissect_layers(probe(LAYERS), labels, **FED)
     for layer in LAYERS:
         same_numbers(whole[layer], other[layer])
@@ -372,10 +373,7 @@ def test_how_many_are_counted_in_one_go_changes_nothing(labels, whole, monkeypat
 def listed(labels: LabelSet, folder: Path, order: Sequence[int]) -> LabelSet:
     """The same files with the rows ``order`` of index.csv, in that order."""
     head, *rows = (labels.root / "index.csv").read_text().splitlines()
-    folder.mkdir()
-    for path in labels.root.iterdir():
-        if path.name != "index.csv":
-            (folder / path.name).symlink_to(path)
+    shutil.copytree(labels.root, folder)
     (folder / "index.csv").write_text("\n".join([head, *(rows[i] for i in order)]) + "\n")
     return LabelSet.open(folder)
 

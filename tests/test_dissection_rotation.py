@@ -261,6 +261,7 @@ def test_flags_are_the_signature() -> None:
     flags = {name: p.default for name, p in signature(command).parameters.items()}
     keywords = {n: p.default for n, p in signature(rotate_layers).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("progress") is None
+    assert keywords.pop("work") is None
     assert set(ROTATE.options) == set(keywords)
     assert keywords.pop("alphas") == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     assert {name: flags[name] for name in keywords} == keywords

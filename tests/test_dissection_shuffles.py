@@ -128,7 +128,7 @@ def test_no_shuffle_and_no_labels_are_refused(labels: LabelSet, tmp_path: Path) 
 def test_flags_are_the_signature() -> None:
     flags = {name: p.default for name, p in signature(command).parameters.items()}
     keywords = {n: p.default for n, p in signature(shuffle_layers).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    assert set(SHUFFLE.options) | {"progress"} == set(keywords)
+    assert set(SHUFFLE.options) | {"progress", "work"} == set(keywords)
     assert {name: flags[name] for name in set(SHUFFLE.options) - {"shuffles"}} == {
         name: keywords[name] for name in set(SHUFFLE.options) - {"shuffles"}
     }

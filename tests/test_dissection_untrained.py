@@ -120,6 +120,7 @@ def test_flags_are_the_signature() -> None:
     flags = {name: p.default for name, p in signature(command).parameters.items()}
     keywords = {n: p.default for n, p in signature(untrained_layers).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert keywords.pop("progress") is None
+    assert keywords.pop("work") is None
     assert {name: flags[name] for name in UNTRAINED.options} == keywords
 
 
@@ -143,3 +144,19 @@ def test_the_page_of_a_dissection_holds_the_untrained_network(
     made = load(out / "body-untrained").provenance
     assert "--random-weights" in made.command
     assert made.model_sha == load(out / "body").provenance.model_sha
+
+
+def test_the_device_asked_for_is_that_of_every_process(labels, monkeypatch):
+    """Told of none, each of several processes would take its GPU."""
+    from interpkit.dissection import _untrained
+
+    asked = []
+
+    def looking(*_: Any, **more: Any) -> None:
+        asked.append(more["asked"]["device"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_untrained, "passes", looking)
+    with pytest.raises(KeyboardInterrupt):
+        untrained(probe(), labels, device="cpu")
+    assert asked == ["cpu"]

@@ -148,7 +148,7 @@ def test_decoding_yields_to_a_network_on_the_processor(labels, monkeypatch, devi
     monkeypatch.setattr(feeding, "ahead", watched)
     one = feeder(labels)
     monkeypatch.setattr(one._probe, "device", torch.device(device))
-    monkeypatch.setattr(one, "_batch", lambda rows, _: rows)
+    monkeypatch.setattr(one, "_batch", lambda rows, *_, **__: rows)
     assert sum(len(rows) for rows in one.batches()) == 7
     assert asked == [yielding]
 

@@ -738,7 +738,9 @@ DECIDING = {
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Provenance)])
 def test_a_fingerprint_tells_what_decides_from_what_does_not(name):
-    other = DECIDING.get(name, {"notes": ("x",), "stages": {}, "seed": 9, "threads": 9, "batch_size": 9}.get(name, "x"))
+    other = DECIDING.get(
+        name, {"notes": ("x",), "stages": {}, "seconds": 9.0, "seed": 9, "threads": 9, "batch_size": 9}.get(name, "x")
+    )
     same = provenance(**{name: other}).fingerprint == provenance().fingerprint
     assert same == (name not in DECIDING)
 

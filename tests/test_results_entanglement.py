@@ -282,5 +282,5 @@ def test_an_array_that_is_missing_is_refused(tmp_path):
         arrays = dict(archive)
     del arrays["mass"]
     np.savez(folder / "scores.npz", **arrays)
-    with pytest.raises(ResultError, match=r"is damaged: KeyError.*mass"):
+    with pytest.raises(ResultError, match=r"is damaged: scores.npz holds no mass"):
         load(folder)

@@ -359,12 +359,12 @@ def test_the_network_to_start_from_is_not_written_over(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == files
 
 
-def test_a_part_of_a_study_is_not_gone_on_with_unasked(
+def test_a_part_of_another_study_is_not_gone_on_with(
     tmp_path: Path, study: tuple[Path, Comparison], network: LoadedModel, marks: LabelSet
 ) -> None:
     shutil.copytree(study[0] / "ordinary", tmp_path / "run" / "ordinary")
-    with pytest.raises(ResultError, match="already holds a study that was cut off; resume or overwrite it"):
-        before_after(network, marks, tmp_path / "run", dissect_labels=None, **ASKED)
+    with pytest.raises(ResultError, match=r"choose another folder, or clear it \(--overwrite\); it differs: rate: "):
+        before_after(network, marks, tmp_path / "run", dissect_labels=None, **{**ASKED, "rate": 0.5})
     assert not (tmp_path / "run/interpretable").exists()
 
 

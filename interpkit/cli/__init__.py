@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from interpkit.cli import _compare, _data, _dissect, _entangle, _finetune, _graph, _layers, _parts, _report
+from interpkit.cli import _compare, _data, _dissect, _doctor, _entangle, _finetune, _graph, _layers, _parts, _report
 from interpkit.cli._screen import remark
 from interpkit.errors import InterpkitError
 
@@ -30,6 +30,7 @@ app.command("report")(_report.report)
 app.command("open")(_report.open_run)
 app.add_typer(_data.app, name="data")
 app.command("demo")(_dissect.demo)
+app.command("doctor")(_doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = app(args=arguments, standalone_mode=False)
     except InterpkitError as error:
-        remark(f"interpkit: {' '.join(str(error).split())}")
+        # Of several processes the one that made the mistake says so, and the first one which that was.
+        remark(f"interpkit: {' '.join(str(error).split())}", quiet=_heard_from_another(error))
         sys.exit(error.exit_status)
     except Exception as error:
         if not hasattr(error, "format_message"):
@@ -50,3 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     if status == 130:  # what typer makes of Ctrl-C
         remark("interpkit: stopped")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _heard_from_another(error: InterpkitError) -> bool:
+    return os.environ.get("RANK", "0") != "0" and type(error).__name__ == "OthersError"

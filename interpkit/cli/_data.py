@@ -4,12 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
+from interpkit.cli import _clean, _fetch
 from interpkit.cli import _options as options
 from interpkit.cli._screen import aligned, as_json, line
 
 app = typer.Typer(
     help="Label sets: what is there, and whether one is sound.", no_args_is_help=True, rich_markup_mode=None
 )
+app.command("fetch")(_fetch.fetch_set)
+app.command("clean")(_clean.clean)
 
 
 @app.command("list")
@@ -23,7 +26,8 @@ def list_sets(*, as_document: options.Json = False) -> None:
         return
     rows = [("name", "layout", "images", "concepts", "licence", "where")]
     rows += [
-        (one.name, one.layout, _count(one.images), _count(one.concepts), one.licence, str(one.where)) for one in found
+        (one.name, one.layout, _count(one.images), _count(one.concepts), _short(one.licence), str(one.where))
+        for one in found
     ]
     for text in aligned(rows):
         line(text)
@@ -44,6 +48,11 @@ def check_set(
         line(text)
     if not report.good:
         raise typer.Exit(1)
+
+
+def _short(licence: str) -> str:
+    """What a licence says first; the rest is in the manifest, and `data fetch` prints it."""
+    return " ".join(licence.partition(";")[0].split())
 
 
 def _count(number: int | None) -> str:

@@ -83,7 +83,9 @@ def finetune(
     dissect_labels: Annotated[
         str, typer.Option(metavar="PATH|NAME|none", help="With --before-after: what both are dissected on.")
     ] = DISSECTED,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was cut off, which happens anyway.")
+    ] = False,
     arch: options.Arch = None,
     trust: options.Trust = False,
     size: options.Size = None,

@@ -1,29 +1,44 @@
 """The folder of a run: what it holds, whether it may be written, and its page."""
 
+import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from interpkit.errors import ResultError
+from interpkit.cli._screen import remark
+from interpkit.errors import InterpkitError, ResultError
+from interpkit.holding import Held, InUseError
+
+if TYPE_CHECKING:
+    from interpkit.keeping import Work
 
 REPORTS = Path("reports")
 # Results that judge another verb's result and mean nothing once that is gone.
 JUDGES = {"rotate": "dissect", "shuffle": "dissect", "untrained": "dissect"}
+# As results are called while they are written.
+PICTURES = "images"
+REPLACED = re.compile(r"\.(.+)\.old\.[a-z0-9_]{8}")
+LEFT = re.compile(r"\..+\.([a-z0-9_]{8}|old\.[a-z0-9_]{8}|[0-9]+|part)")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run that is asked for: its verb and layers, what it looks at, and the fingerprint its results would carry."""
+    """A run that is asked for: its verb and layers, what it looks at, and the fingerprint its results would carry.
+
+    ``same_files`` says of a provenance whether the files it was made of still hold the same.
+    """
 
     verb: str
     layers: Sequence[str]
     model_sha: str
     labels_sha: str
     fingerprint: str
+    same_files: Callable[[Any], bool] = lambda _: True
 
 
 def safe(name: str) -> str:
@@ -59,15 +74,15 @@ def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any
         raise ResultError(
             f"{folder} holds another run ({other[0].provenance.command}); choose another --out, or --overwrite it"
         )
-    if {one.layer for one in results} >= set(planned.layers):
+    if {one.layer for one in results} >= set(planned.layers) and all(
+        planned.same_files(one.provenance) for one in results
+    ):
         return sorted(results, key=lambda one: one.order)
     return []
 
 
 def _check_place(folder: Path, there: Sequence[Path]) -> None:
     """Stop at a folder that is no run and holds something: a run clears away what earlier runs left in its folder."""
-    from interpkit.results import PICTURES
-
     if folder.is_file():
         raise ResultError(f"{folder} is a file; --out names a folder")
     if folder in there:
@@ -97,29 +112,130 @@ def check_folders(layers: Sequence[str]) -> None:
             )
 
 
-@contextmanager
-def folder_made(folder: Path) -> Iterator[None]:
-    """The folder of a run, found to be writable before the long run and not after it; gone again if nothing came of it.
+class RunFolder:
+    """The folder of a run, which this process takes before it writes there: no other one does so meanwhile.
 
-    Raises
-    ------
-    ResultError
-        If it cannot be written.
+    Gone again if nothing came of it.
     """
-    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ResultError(f"cannot write into {folder}: {error.strerror}") from error
-    try:
-        yield
-    except BaseException:
-        for made in new:
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._new: list[Path] = []
+        self._held: Held | None = None
+
+    def take(self) -> bool:
+        """Make the folder and hold it, found to be writable before the long run and not after it.
+
+        Gives whether it was not held before: what lies there may then be other than it was a moment ago.
+
+        Raises
+        ------
+        ResultError
+            If it cannot be written, or another process holds it.
+        """
+        if self._held is not None:
+            return False
+        self._new = [parent for parent in (self.folder, *self.folder.parents) if not parent.exists()]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise ResultError(f"cannot write into {self.folder}: {error.strerror}") from error
+        self._held = Held(self.folder)
+        for place in (self.folder, self.folder / PICTURES):
+            _clear(place)
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if self._held is not None:
+            self._held.release()
+        for made in self._new if failed else ():
             with suppress(OSError):
                 made.rmdir()
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """The folder of a run, taken at once."""
+    with RunFolder(folder) as place:
+        place.take()
+        yield
+
+
+def _clear(place: Path) -> None:
+    """Remove what a process was writing when it was killed; a result that it had moved away goes back."""
+    for path in list(place.iterdir()) if place.is_dir() else ():
+        replaced = REPLACED.fullmatch(path.name)
+        if replaced and (path / "result").is_dir() and not (place / replaced[1]).exists():
+            (path / "result").rename(place / replaced[1])
+        if LEFT.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def work_of(fingerprint: str, *, title: str, scratch: Path | None, share: tuple[int, int]) -> Iterator["Work | None"]:
+    """Where finished work of a run is kept until its results are saved, and may then be dropped.
+
+    Parameters
+    ----------
+    scratch
+        Where maps are to lie, if that was asked for: the work lies there too.
+    share
+        Which process this is, and of how many.
+    """
+    from interpkit.keeping import Work
+
+    folder = _work_folder(fingerprint, scratch=scratch, share=share)
+    try:
+        work = Work(folder, title=title, every=_commit_seconds())
+    except InUseError:
         raise
+    except ResultError as error:
+        remark(f"{error}; without it, a run that is killed begins again: $INTERPKIT_WORK names another folder")
+        yield None
+        return
+    with work:
+        yield work
+
+
+def drop_work(fingerprint: str, *, scratch: Path | None, share: tuple[int, int]) -> None:
+    """Remove what a run has left that was killed once its results were saved."""
+    from interpkit.keeping import Work
+
+    folder = _work_folder(fingerprint, scratch=scratch, share=share)
+    if folder.is_dir():
+        with suppress(ResultError):
+            Work(folder, title="done").drop()
+
+
+def _work_folder(fingerprint: str, *, scratch: Path | None, share: tuple[int, int]) -> Path:
+    rank, world = share
+    return work_root(scratch) / fingerprint[:24] / f"{rank}-of-{world}"
+
+
+def work_root(scratch: Path | None = None) -> Path:
+    """The folder of unfinished work: $INTERPKIT_WORK, by default beside downloaded label sets."""
+    from interpkit.labels.places import data_folder
+
+    if scratch is not None and scratch.is_dir():
+        return scratch / "interpkit-work"
+    chosen = os.environ.get("INTERPKIT_WORK")
+    return Path(chosen) if chosen else data_folder() / "_work"
+
+
+def _commit_seconds() -> float:
+    """Seconds between two commits: $INTERPKIT_COMMIT_SECONDS, by default as `interpkit.keeping` has it."""
+    from interpkit.keeping import EVERY
+
+    text = os.environ.get("INTERPKIT_COMMIT_SECONDS", "")
+    try:
+        return float(text) if text else EVERY
+    except ValueError:
+        raise InterpkitError(f"INTERPKIT_COMMIT_SECONDS is {text!r}; it takes seconds, such as 20") from None
 
 
 def store(results: Sequence[Any], folder: Path) -> None:
@@ -128,7 +244,7 @@ def store(results: Sequence[Any], folder: Path) -> None:
     Results of other verbs on the same network and images stay: one page shows them together; but not those that judge
     what is replaced.
     """
-    from interpkit.results import PICTURES, picture_file, read_about, result_folder_name, result_folders, save
+    from interpkit.results import picture_file, read_about, result_folder_name, result_folders, save
 
     made = results[0].provenance
     listed: dict[Path, set[str]] = {}

@@ -9,6 +9,7 @@ from interpkit.dissection._checks import check_options
 from interpkit.dissection._passes import passes
 from interpkit.dissection._record import DECIDING, Record
 from interpkit.feeding import MemoryFormat
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache
 from interpkit.probe import Probe
@@ -36,6 +37,7 @@ def dissect_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, Dissection]:
     """Name the units of every layer of the probe by the concepts their masks overlap.
 
@@ -80,10 +82,14 @@ def dissect_layers(
         For what is drawn at random: the pairs behind the chance level, and the photographs ``effective`` looks at.
     progress
         Called as progress(stage, done, total).
+    work
+        Where finished work is kept, for the same call to go on with; default: nowhere. With ``cache="ram"`` the maps
+        are not kept, and are made once more.
 
     Returns
     -------
-    A result a layer, in the probe's order.
+    A result a layer, in the probe's order. Of several processes that ``torchrun`` has started, each looks at its share
+    of the images, and the first one has the results; the others give none.
 
     Raises
     ------
@@ -92,15 +98,17 @@ def dissect_layers(
     """
     options = {name: value for name, value in locals().items() if name in DECIDING}
     check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=top, seed=seed)
-    with passes(probe, labels, asked=locals(), reads=2) as run:
+    with passes(probe, labels, verb="dissect", asked=locals(), deciding=options, reads=2) as run:
         layers = {layer: layer for layer in probe.layers}
-        observed = run.first(layers, run.source, quantile=quantile, top=top)
-        tallies = run.second(layers, run.source.maps(), observed)
+        observed = run.first(layers, quantile=quantile, top=top)
+        tallies = run.second(layers, observed)
+        if not run.first_process:
+            return {}
     record = Record(
         probe=run.probe,
         labels=labels,
         chosen=run.chosen,
-        skipped=tuple(run.fed.feeder.skipped),
+        settled=run.settled,
         feeding=run.fed.feeding,
         watch=run.watch,
         options=options,

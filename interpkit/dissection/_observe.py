@@ -1,21 +1,20 @@
-"""First pass over the images: thresholds, top images, and the maps kept for the second."""
+"""First pass over the images: thresholds and top images."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from interpkit.dissection._source import Look, Rows, Source
 from interpkit.errors import LabelSetError
-from interpkit.feeding import Feeder
 from interpkit.labels import LabelSet
-from interpkit.mapstore import MapStore
-from interpkit.probe import Probe
+from interpkit.processes import Group
 from interpkit.quantiles import LargestPeaks, UpperQuantile
-from interpkit.running import Progress, check_finite, forward
+from interpkit.running import Progress, check_finite
 
 Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,74 +37,95 @@ class Observed:
     peaks: LargestPeaks
 
 
-class Source:
-    """The maps of all readable images: from the network at first, then from where they are kept.
+@dataclass(frozen=True, eq=False)
+class Seeing:
+    """The images to look at, the processes that share them, and what is asked of their maps."""
 
-    Parameters
-    ----------
-    store
-        Takes the maps; None for another forward pass each time.
-    """
+    labels: LabelSet
+    group: Group
+    quantile: float
+    top: int
+    progress: Progress
 
-    def __init__(self, probe: Probe, feeder: Feeder, store: MapStore | None) -> None:
-        self._probe = probe
-        self._feeder = feeder
-        self._store = store
-        self._rows: list[Rows] = []
 
-    def __iter__(self) -> Iterator[tuple[Rows, dict[str, Floats]]]:
-        """The rows (n,) of each batch, rising, and the maps (n, U, h, w) of each layer."""
-        if self._store is not None and self._rows:
-            yield from zip(self._rows, self._store, strict=True)
-            return
-        for batch in self._feeder.batches():
-            maps = forward(self._probe, batch)
-            yield batch.rows, maps
-            # Kept when the first reader is done with them: maps that stop the run are not kept.
-            if self._store is not None:
-                self._store.put(maps)
-                self._rows.append(batch.rows)
+class _Statistics:
+    """What the first pass fills: quantiles and peaks of each layer of ``shapes`` (U, h, w), of N images at most."""
 
-    def maps(self) -> Iterator[dict[str, Floats]]:
-        """The maps alone."""
-        for _, maps in self:
-            yield maps
+    def __init__(self, shapes: Mapping[str, tuple[int, int, int]], images: int, *, quantile: float, top: int) -> None:
+        self.of = {
+            layer: (UpperQuantile(units, images * h * w, quantile=quantile), LargestPeaks(units, k=min(top, images)))
+            for layer, (units, h, w) in shapes.items()
+        }
+
+    def add(self, layer: str, values: Floats, rows: Rows) -> None:
+        """Take in the values (U, n, cells) of images ``rows`` (n,)."""
+        quantiles, peaks = self.of[layer]
+        peaks.add(values.max(2), rows)
+        quantiles.add(values.reshape(len(values), -1))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Those of every layer, by its number."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for number, (quantiles, peaks) in enumerate(self.of.values()):
+            found |= {f"{number}-0-{name}": array for name, array in quantiles.state().items()}
+            found |= {f"{number}-1-{name}": array for name, array in peaks.state().items()}
+        return found
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The inverse of ``state``."""
+        for number, (quantiles, peaks) in enumerate(self.of.values()):
+            quantiles.restore({name: arrays[f"{number}-0-{name}"] for name in ("values", "seen", "minimum", "maximum")})
+            peaks.restore({name: arrays[f"{number}-1-{name}"] for name in ("peak", "image")})
+
+    def merge(self, group: Group) -> None:
+        """Bring what all processes saw to the first one, layer by layer."""
+        for quantiles, peaks in self.of.values():
+            _merged(quantiles, peaks, group)
+
+
+def _merged(quantiles: UpperQuantile, peaks: LargestPeaks, group: Group) -> None:
+    mine = (quantiles.state(), peaks)
+
+    def take(brought: tuple[dict[str, npt.NDArray[Any]], LargestPeaks]) -> None:
+        if brought is not mine:
+            quantiles.take(brought[0])
+            peaks.merge(brought[1])
+
+    group.merge(mine, take)
 
 
 def observe(
-    shapes: Mapping[str, tuple[int, int, int]],
-    batches: Iterable[tuple[Rows, Mapping[str, Floats]]],
-    labels: LabelSet,
-    *,
-    quantile: float,
-    top: int,
-    progress: Progress,
+    source: Source, shapes: Mapping[str, tuple[int, int, int]], *, look: Look, name: str, seeing: Seeing
 ) -> dict[str, Observed]:
-    """Look at the maps of every image once: layers of ``shapes`` (U, h, w), batches as from a `Source`."""
-    statistics: dict[str, tuple[UpperQuantile, LargestPeaks]] = {}
-    for layer, (units, h, w) in shapes.items():
-        total = len(labels) * h * w
-        statistics[layer] = (
-            UpperQuantile(units, total, quantile=quantile),
-            LargestPeaks(units, k=min(top, len(labels))),
-        )
-    seen = 0
-    for rows, maps in batches:
-        for layer, (quantiles, peaks) in statistics.items():
+    """Look at the maps of every image once.
+
+    Parameters
+    ----------
+    shapes
+        (U, h, w) of what ``look`` makes of each batch's maps, by name.
+    name
+        Of the pass.
+    """
+    labels, group, span = seeing.labels, seeing.group, source.span
+    statistics = _Statistics(shapes, len(labels), quantile=seeing.quantile, top=seeing.top)
+    names = labels.images["image"].to_numpy(str)
+    for rows, own in source.resumed(statistics, name=name):
+        maps = look(own)
+        for layer in shapes:
             n, units = maps[layer].shape[:2]
             values = np.ascontiguousarray(maps[layer].reshape(n, units, -1).swapaxes(0, 1))
-            check_finite(values, layer, [labels.images["image"].iloc[row] for row in rows])
-            peaks.add(values.max(2), rows)
-            quantiles.add(values.reshape(units, -1))
-        seen += len(rows)
-        progress("thresholds", int(rows[-1]) + 1, len(labels))
-    if not seen:
+            check_finite(values, layer, names[rows].tolist())
+            statistics.add(layer, values, rows)
+        seeing.progress("thresholds", int(rows[-1]) + 1 - span.start, len(span))
+    if len(source.settled().skipped) == len(labels):
         raise LabelSetError(f"label set {labels.name}: none of its {len(labels)} images can be read with its labels")
-    return {layer: _finish(*pair) for layer, pair in statistics.items()}
+    statistics.merge(group)
+    return group.agreed(lambda: {layer: _finish(*pair) for layer, pair in statistics.of.items()})
 
 
 def _finish(quantiles: UpperQuantile, peaks: LargestPeaks) -> Observed:
-    thresholds = quantiles.result()
+    # Added to 0, so that it has one sign whatever the order of the images.
+    thresholds = quantiles.result() + np.float32(0)
     return Observed(
         thresholds=thresholds,
         silent=thresholds <= quantiles.minimum,

@@ -1,7 +1,7 @@
 """Labels of other images, for the chance level: the pairing of masks and labels broken, all else kept."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from interpkit.dissection._pixels import CONCEPT, Entries, PackedLabels
 
 Ints = npt.NDArray[np.int64]
 
+# Partners are drawn anew after so many rows: whoever counts later rows need not look at all the earlier ones.
+SEGMENT = 1024
 # Label sets are often sorted, so that neighbours look alike; partners come from a pool as wide as this.
 POOL = 128
 
@@ -33,23 +35,20 @@ class Partners:
     Parameters
     ----------
     rows
-        The images that will come.
+        All images.
     category
         (C,) the category of each concept.
     seed
         For the partners drawn.
-
-    Attributes
-    ----------
     first
-        The images whose labels are in the pool from the start, for `fill`.
+        The images whose labels are in the pool from the start, for `fill`; default: drawn here.
     """
 
-    def __init__(self, rows: Ints, *, category: Ints, seed: int | tuple[int, int]) -> None:
+    def __init__(self, rows: Ints, *, category: Ints, seed: int | tuple[int, ...], first: Ints | None = None) -> None:
         self._category = category
         self._rng = np.random.default_rng(seed)
         self._pool: dict[int, list[_Part]] = defaultdict(list)
-        self.first: Ints = self._rng.permutation(rows)[:POOL]
+        self.first: Ints = self._rng.permutation(rows)[:POOL] if first is None else first
 
     def fill(self, labels: Sequence[PackedLabels]) -> None:
         """Take the labels of the images ``first`` into the pool."""
@@ -101,3 +100,71 @@ class Partners:
         slot = others[int(self._rng.integers(len(others)))]
         partner, pool[slot] = pool[slot], part
         return partner
+
+
+# Gives the labels of some images, and keeps those of a segment's rows until they are read once more.
+Read = Callable[[Ints, range], Mapping[int, PackedLabels]]
+
+
+class Segments:
+    """Partners in K shuffles for consecutive images, with a pool of their own for every `SEGMENT` rows.
+
+    What an image is handed depends on the images before it in its segment alone.
+
+    Parameters
+    ----------
+    rows
+        All images, rising, also those that are not counted here.
+    category
+        (C,) the category of each concept.
+    shuffles
+        K.
+    read
+        Reads labels.
+    """
+
+    def __init__(
+        self,
+        rows: Ints,
+        *,
+        category: Ints,
+        seed: int,
+        shuffles: int,
+        read: Read,
+    ) -> None:
+        self._rows, self._category, self._seed, self._shuffles, self._read = rows, category, seed, shuffles, read
+        self._segment = -1
+        self._partners: list[Partners] = []
+
+    def before(self, row: int) -> Ints:
+        """The images before ``row`` in its segment, which have to be handed partners first."""
+        return self._rows[slice(*np.searchsorted(self._rows, [row // SEGMENT * SEGMENT, row]))]
+
+    def of(self, row: int, own: PackedLabels) -> list[PackedLabels]:
+        """The labels of the partners of image ``row``, of each shuffle."""
+        self.begin(row)
+        return [one.of(row, own) for one in self._partners]
+
+    def begin(self, row: int) -> None:
+        """Fill the pools of the segment of image ``row``, unless that is done."""
+        segment, first = row // SEGMENT, None
+        if segment == self._segment:
+            return
+        self._segment = segment
+        if segment:
+            # One pool for all shuffles, since reading labels is half of the work.
+            drawn = np.random.default_rng((self._seed, 0, segment, 1))
+            first = drawn.choice(self._rows, min(POOL, len(self._rows)), replace=False)
+        self._partners = [
+            Partners(self._rows, category=self._category, seed=self._seed_of(k), first=first)
+            for k in range(self._shuffles)
+        ]
+        wanted = np.unique(np.concatenate([one.first for one in self._partners]))
+        labels = self._read(wanted, range(segment * SEGMENT, (segment + 1) * SEGMENT))
+        for one in self._partners:
+            one.fill([labels[row] for row in one.first.tolist()])
+
+    def _seed_of(self, shuffle: int) -> int | tuple[int, ...]:
+        if self._segment:
+            return self._seed, shuffle, self._segment
+        return (self._seed, shuffle) if shuffle else self._seed

@@ -1,6 +1,6 @@
 """From what the passes found to a result with its provenance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from interpkit.geometry import Placement
 from interpkit.labels import LabelSet
 from interpkit.probe import Probe
 from interpkit.results import Chance, Dissection, Provenance, TopImages, best_of_each
-from interpkit.running import COMMON, LabelSetPictures, Run, Stopwatch, label_grid
+from interpkit.running import COMMON, LabelSetPictures, Run, Settled, Stopwatch, label_grid
 
 # The arguments of dissect() that decide its result; the others say where it runs and what it tells.
 DECIDING = (
@@ -42,8 +42,8 @@ class Record:
     ----------
     labels, chosen
         The label set, and its images after ``split`` and ``limit``.
-    skipped
-        Rows of ``chosen`` that could not be read.
+    settled
+        Rows of ``chosen`` that could not be read, and what the files of all hold.
     options, defaults
         The deciding arguments as asked for, and what they are when nobody asks.
     where
@@ -53,7 +53,7 @@ class Record:
     probe: Probe
     labels: LabelSet
     chosen: LabelSet
-    skipped: Sequence[int]
+    settled: Settled
     feeding: Feeding
     watch: Stopwatch
     options: Mapping[str, Any]
@@ -73,6 +73,7 @@ class Record:
             feeding=self.feeding,
             watch=self.watch,
             notes=(f"maps kept: {self.where}",),
+            content=self.settled.content,
         )
         return run.provenance
 
@@ -94,8 +95,8 @@ class Record:
             scores={name: metrics.load(name).score(counts) for name in metrics.names()},
             chance=self._chance(tally) if self.labels.categories else None,
             top=top,
-            images=len(names) - len(self.skipped),
-            skipped=tuple(str(name) for name in names[list(self.skipped)]),
+            images=len(names) - len(self.settled.skipped),
+            skipped=tuple(str(name) for name in names[list(self.settled.skipped)]),
             map_size=(h, w),
             grid=label_grid(self.labels, self.probe),
             input_size=self.probe.preprocessing.size,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from interpkit import running
@@ -13,13 +14,16 @@ from interpkit.dissection._checks import check_alphas, check_labelled, check_opt
 from interpkit.dissection._passes import Passes, passes
 from interpkit.dissection._significance import best_concepts, described, made
 from interpkit.dissection._tally import Tally
-from interpkit.dissection._turning import Turn, Turned, random_rotation, turned_batches
+from interpkit.dissection._turning import Turn, Turned, random_rotation
 from interpkit.feeding import MemoryFormat
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache
 from interpkit.probe import Probe
 from interpkit.results import Chance, Provenance, Rotation
 from interpkit.running import COMMON, Align, Progress, one_layer
+
+Floats = npt.NDArray[np.float32]
 
 ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # The arguments of rotate() that decide its result.
@@ -66,6 +70,7 @@ def rotate_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, Rotation]:
     """Dissect every layer with its units turned towards random bases: are single units special directions or not.
 
@@ -86,12 +91,13 @@ def rotate_layers(
         How many random rotations, drawn from ``seed``.
     align, quantile, iou, category_rule, cache, scratch, skip_bad, split, limit, device, batch_size, memory_format
         As for `dissect_layers`.
-    threads, seed, progress
+    threads, seed, progress, work
         As for `dissect_layers`.
 
     Returns
     -------
-    A result a layer, in the probe's order. At alpha 0 it is the dissection's, bit for bit.
+    A result a layer, in the probe's order; on the first of several processes. At alpha 0 it is the dissection's, bit
+    for bit.
 
     Raises
     ------
@@ -104,14 +110,16 @@ def rotate_layers(
     check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=1, seed=seed)
     check_labelled("a rotation", labels)
     found: dict[Key, Pair] = {}
-    with passes(probe, labels, asked=arguments, reads=2 * rotations) as run:
+    with passes(probe, labels, verb="rotate", asked=arguments, deciding=options, reads=2 * rotations) as run:
         for number in range(rotations):
             turns = _turns(run.probe, options["alphas"], number=number, seed=seed)
-            tallies = _dissected(run, turns, quantile=quantile)
-            for key, tally in tallies.items():
+            tallies = _dissected(run, turns, quantile=quantile, number=number)
+            for key, tally in tallies.items() if run.first_process else ():
                 counts = (tally.counts().total(), tally.luck())
                 real, luck = (best_concepts(one, tally, labels.categories, rule=category_rule) for one in counts)
                 found[key] = (real, luck)
+        if not run.first_process:
+            return {}
         provenance = made(run, "rotate", options, function=rotate_layers, asks="alphas")
     return {layer: _result(layer, run, options, found=found, provenance=provenance) for layer in run.probe.layers}
 
@@ -132,15 +140,19 @@ def _turns(probe: Probe, alphas: Sequence[float], *, number: int, seed: int) -> 
     return turns
 
 
-def _dissected(run: Passes, turns: Mapping[Key, Turned], *, quantile: float) -> dict[Key, Tally]:
+def _dissected(run: Passes, turns: Mapping[Key, Turned], *, quantile: float, number: int) -> dict[Key, Tally]:
     """Both passes over the turned maps."""
     named = {_name(*key): turn for key, turn in turns.items()}
     of = {name: turn.layer for name, turn in named.items()}
     if not named:
         return {}
-    observed = run.first(of, turned_batches(run.source, named), quantile=quantile, top=1)
-    again = (maps for _, maps in turned_batches(run.source, named))
-    tallies = run.second(of, again, observed, blocks=1)
+
+    def look(maps: Mapping[str, Floats]) -> Mapping[str, Floats]:
+        return {name: turn(maps) for name, turn in named.items()}
+
+    part = f"-{number}"
+    observed = run.first(of, quantile=quantile, top=1, look=look, part=part)
+    tallies = run.second(of, observed, blocks=1, look=look, part=part)
     return {key: tallies[_name(*key)] for key in turns}
 
 

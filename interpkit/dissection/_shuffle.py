@@ -12,6 +12,7 @@ from interpkit.dissection._checks import check_labelled, check_options, check_pa
 from interpkit.dissection._passes import passes
 from interpkit.dissection._significance import best_concepts, described, made
 from interpkit.feeding import MemoryFormat
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache
 from interpkit.probe import Probe
@@ -56,6 +57,7 @@ def shuffle_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, Shuffles]:
     """Count how many detectors of every layer are luck: its masks against the labels of other images, many times.
 
@@ -73,12 +75,12 @@ def shuffle_layers(
         How often the labels are shuffled, K, drawn from ``seed``.
     align, quantile, iou, category_rule, cache, scratch, skip_bad, split, limit, device, batch_size, memory_format
         As for `dissect_layers`.
-    threads, seed, progress
+    threads, seed, progress, work
         As for `dissect_layers`.
 
     Returns
     -------
-    A result a layer, in the probe's order.
+    A result a layer, in the probe's order; on the first of several processes.
 
     Raises
     ------
@@ -91,10 +93,12 @@ def shuffle_layers(
     check_options(align=align, quantile=quantile, iou=iou, category_rule=category_rule, top=1, seed=seed)
     check_labelled("a shuffle of labels", labels)
     check_partners(labels, split=split, limit=limit)
-    with passes(probe, labels, asked=arguments, reads=2) as run:
+    with passes(probe, labels, verb="shuffle", asked=arguments, deciding=options, reads=2) as run:
         layers = {layer: layer for layer in run.probe.layers}
-        observed = run.first(layers, run.source, quantile=quantile, top=1)
-        tallies = run.second(layers, run.source.maps(), observed, shuffles=shuffles, blocks=1)
+        observed = run.first(layers, quantile=quantile, top=1)
+        tallies = run.second(layers, observed, shuffles=shuffles, blocks=1)
+        if not run.first_process:
+            return {}
         provenance = made(run, "shuffle", options, function=shuffle_layers, asks="shuffles")
     results = {}
     for layer, tally in tallies.items():

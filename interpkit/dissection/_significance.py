@@ -32,12 +32,13 @@ def made(run: Passes, verb: str, options: Mapping[str, Any], *, function: Callab
         watch=run.watch,
         notes=(f"maps kept: {run.where}",),
         command="dissect",
+        content=run.settled.content,
     ).provenance
 
 
 def described(run: Passes, layer: str) -> dict[str, Any]:
     """The fields of a result that say what was looked at."""
-    names, skipped = run.chosen.images["image"].to_numpy(str), run.fed.feeder.skipped
+    names, skipped = run.chosen.images["image"].to_numpy(str), run.settled.skipped
     return {
         "layer": layer,
         "concepts": run.labels.concepts[["number", "name", "category"]].reset_index(drop=True),

@@ -1,37 +1,30 @@
-"""Second pass over the images: masks against labels, counted per block of images; outlines of the top images."""
+"""The counts of a layer: masks against labels, per block of images; maps and outlines of the top images."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from interpkit.counts import BLOCKS, BlockCounts, Counts, block_of
+from interpkit.counts import BLOCKS, BlockCounts, Counts
 from interpkit.dissection._observe import Observed
-from interpkit.dissection._partners import Partners
 from interpkit.dissection._pixels import CONCEPT, PIXELS, Entries, OnBits, PackedLabels, Packing, joined, meet, on_bits
 from interpkit.feeding import ahead
 from interpkit.geometry import Resampler
-from interpkit.labels import ImageLabels, LabelSet
-from interpkit.running import Progress
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-# Images counted in one go, so that numpy's calls are long enough for threads to work side by side: as many as hold no
-# more than MOST_CELLS cells and open no more than MOST_READINGS label pixels, which bounds the memory.
-AT_ONCE = 8
-MOST_CELLS = 2**20
+# Images looked at in one go open no more than so many label pixels, which bounds the memory.
 MOST_READINGS = 2**22
 # Outlines drawn in one go: their mosaic then fits a processor's cache.
 DRAWN_AT_ONCE = 256
-DRAWING_THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class _Chunk:
+class Chunk:
     """Images counted in one go: rows, blocks (n,), maps (n, U, h, w) per layer, labels; partners' labels a shuffle."""
 
     rows: list[int]
@@ -65,7 +58,7 @@ class _Met:
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class Found:
     """What some images add to one layer: units that are on, and where they meet labels."""
 
     on: OnBits
@@ -99,13 +92,31 @@ class _Sums:
                 self.on[block][np.ix_(unit, labels.whole)] += area.astype(self.on.dtype)
                 self.truth[block][labels.whole] += pixels
 
-    def counts(self, category: Ints) -> BlockCounts:
-        """The counts so far, of concepts of category (C,)."""
+    def _sparse(self) -> tuple[Ints, npt.NDArray[np.integer]]:
+        """Where there are counts above 0 in ``on``, flattened, and what they are."""
         flat = self.on.ravel()
         index = np.flatnonzero(flat)
+        return index, flat[index]
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The counts so far, as arrays."""
+        index, value = self._sparse()
+        dense = {"truth": self.truth, "active": self.active, "pixels": self.pixels}
+        return {"index": index, "value": value, **dense}
+
+    def take(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Add the counts of a state."""
+        self.on.reshape(-1)[state["index"]] += state["value"]
+        self.truth += state["truth"]
+        self.active += state["active"]
+        self.pixels += state["pixels"]
+
+    def counts(self, category: Ints) -> BlockCounts:
+        """The counts so far, of concepts of category (C,)."""
+        index, value = self._sparse()
         return BlockCounts(
             index=index,
-            value=flat[index],
+            value=value,
             truth=self.truth,
             active=self.active,
             pixels=self.pixels,
@@ -162,12 +173,13 @@ class Tally:
         self._level = np.where(observed.silent, above, observed.thresholds)[:, None, None]
         self._pixels = resampler.grid[0] * resampler.grid[1]
         self.maps = np.zeros((units, k, *map_size), np.float32)
+        self._held = np.zeros((units, k), np.bool_)
         self.outlines = [[""] * k for _ in range(units)]
         self._slots: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for unit, slot in np.argwhere(observed.peaks.image >= 0).tolist():
             self._slots[int(observed.peaks.image[unit, slot])].append((unit, slot))
 
-    def find(self, maps: Floats, chunk: _Chunk, *, packing: int) -> list[_Found]:
+    def find(self, maps: Floats, chunk: Chunk, *, packing: int) -> list[Found]:
         """What images with maps (n, U, h, w) add; changes nothing, so chunks may be looked at in parallel."""
         # Each cell above its threshold opens four squares. As many images in one go as their readings allow.
         readings = 4 * np.count_nonzero(maps >= self._level) * self._resampler.pixel.shape[1]
@@ -175,7 +187,7 @@ class Tally:
         parts = [slice(i, i + each) for i in range(0, len(maps), each)]
         return [self._find(maps[part], chunk, part, packing=packing) for part in parts]
 
-    def _find(self, maps: Floats, chunk: _Chunk, part: slice, *, packing: int) -> _Found:
+    def _find(self, maps: Floats, chunk: Chunk, part: slice, *, packing: int) -> Found:
         n, units = maps.shape[:2]
         squares = self._resampler.squares(
             maps.reshape(n * units, *maps.shape[2:]),
@@ -186,7 +198,7 @@ class Tally:
         own = self._met(on, chunk.own[part], block=block, packing=packing)
         nowhere = np.zeros_like(block)
         luck = [self._met(on, others[part], block=nowhere, packing=packing) for others in chunk.partners]
-        return _Found(on, own, luck)
+        return Found(on, own, luck)
 
     def _met(self, on: OnBits, labels: list[PackedLabels], *, block: Ints, packing: int) -> _Met:
         entries = [one.entries[packing] for one in labels]
@@ -195,7 +207,7 @@ class Tally:
         row = on.unit + ((block - np.arange(len(block))) * units)[on.unit // units]
         return _Met(labels, block, entries, row[square] * len(self.category) + concept, shared)
 
-    def add(self, chunk: _Chunk, maps: Floats, found: list[_Found]) -> None:
+    def add(self, chunk: Chunk, maps: Floats, found: list[Found]) -> None:
         """Add what was found on images with maps (n, U, h, w), and keep the maps of which they are top images."""
         for part in found:
             self._sums.add(part.on, part.own, pixels=self._pixels)
@@ -205,6 +217,22 @@ class Tally:
             if row in self._slots:
                 units, slots = np.array(self._slots[row]).T
                 self.maps[units, slots] = maps[i, units]
+                self._held[units, slots] = True
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The counts and the maps of top images so far, as arrays."""
+        sums = {"own": self._sums, **{f"luck{number}": one for number, one in enumerate(self._luck)}}
+        counts = {f"{which}-{name}": array for which, one in sums.items() for name, array in one.state().items()}
+        return {**counts, "held": np.argwhere(self._held), "maps": self.maps[self._held]}
+
+    def take(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Add what a state holds, of other images."""
+        sums = {"own": self._sums, **{f"luck{number}": one for number, one in enumerate(self._luck)}}
+        for which, one in sums.items():
+            one.take({name: state[f"{which}-{name}"] for name in ("index", "value", "truth", "active", "pixels")})
+        units, slots = state["held"].T
+        self.maps[units, slots] = state["maps"]
+        self._held[units, slots] = True
 
     @property
     def cells(self) -> int:
@@ -245,99 +273,3 @@ class Tally:
     def luck(self, shuffle: int = 0) -> Counts:
         """The counts so far against the labels of other images, of one shuffle."""
         return self._luck[shuffle].counts(self.category).total()
-
-
-def tally(
-    tallies: Mapping[str, Tally],
-    batches: Iterable[Mapping[str, Floats]],
-    labels: LabelSet,
-    *,
-    rows: Ints,
-    grid: tuple[int, int],
-    category: Ints,
-    seed: int,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Count every image: ``batches`` hold the maps of the images ``rows`` of the label set, in that order."""
-    packings, which = _packings(tallies)
-    reader = _Reader(labels, packings, grid)
-    shuffles = max(one.shuffles for one in tallies.values())
-    there = rows if labels.grid else rows[:0]
-    partners = [Partners(there, category=category, seed=(seed, k) if k else seed) for k in range(shuffles)]
-    block = np.array([block_of(name) for name in labels.images["image"]])
-    each = max(1, min(AT_ONCE, MOST_CELLS // sum(one.cells for one in tallies.values())))
-
-    def look(chunk: _Chunk) -> tuple[_Chunk, dict[str, list[_Found]]]:
-        return chunk, {name: tallies[name].find(maps, chunk, packing=which[name]) for name, maps in chunk.maps.items()}
-
-    def chunks() -> Iterator[_Chunk]:
-        # Partners depend on the images before, so they are handed out here, in order, whoever reads and counts.
-        for shuffle in partners:
-            shuffle.fill(reader.keep(shuffle.first))
-        images = _images(batches)
-        parts = np.split(rows, range(each, len(rows), each))
-        for some, future in zip(parts, ahead(reader.read, parts, workers=1, window=4), strict=True):
-            maps = _stacked(list(islice(images, len(some))))
-            own = future.result()
-            others = [[shuffle.of(*pair) for pair in zip(some.tolist(), own, strict=True)] for shuffle in partners]
-            yield _Chunk(some.tolist(), block[some], maps, own, others)
-
-    done = 0
-    for future in ahead(look, chunks(), workers=workers, window=2 * workers):
-        chunk, found = future.result()
-        for layer, one in found.items():
-            tallies[layer].add(chunk, chunk.maps[layer], one)
-        done += len(chunk.rows)
-        progress("counting", done, len(rows))
-    for tallied in tallies.values():
-        tallied.draw(workers=DRAWING_THREADS)
-
-
-class _Reader:
-    """Reads label maps and packs them."""
-
-    def __init__(self, labels: LabelSet, packings: list[Packing], grid: tuple[int, int]) -> None:
-        self._labels = labels
-        self._packings = packings
-        self._grid = grid
-        self._kept: dict[int, PackedLabels] = {}
-
-    def keep(self, rows: Ints) -> list[PackedLabels]:
-        """The labels of some images, kept until they are read once more: decoding is half of the work."""
-        parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
-        read = [one for future in ahead(self.read, parts, workers=2, window=4) for one in future.result()]
-        self._kept.update(zip(rows.tolist(), read, strict=True))
-        return read
-
-    def read(self, rows: Ints) -> list[PackedLabels]:
-        """The labels of some images."""
-        return [self._kept.pop(row) if row in self._kept else self._read(row) for row in rows.tolist()]
-
-    def _read(self, row: int) -> PackedLabels:
-        own = self._labels.labels(row) if self._labels.grid else _unlabelled(self._grid)
-        return PackedLabels(tuple(packing.entries(own) for packing in self._packings), own.whole, own.annotated)
-
-
-def _packings(tallies: Mapping[str, Tally]) -> tuple[list[Packing], dict[str, int]]:
-    """The packings of the layers, those that are alike once, and which of them is whose."""
-    alike: dict[bytes, int] = {}
-    which = {name: alike.setdefault(one.packing.key, len(alike)) for name, one in tallies.items()}
-    return [next(one.packing for one in tallies.values() if one.packing.key == key) for key in alike], which
-
-
-def _images(batches: Iterable[Mapping[str, Floats]]) -> Iterator[dict[str, Floats]]:
-    """The maps (U, h, w) per layer of every image in the batches."""
-    for maps in batches:
-        for i in range(len(next(iter(maps.values())))):
-            yield {layer: array[i] for layer, array in maps.items()}
-
-
-def _stacked(images: list[dict[str, Floats]]) -> dict[str, Floats]:
-    return {layer: np.stack([image[layer] for image in images]) for layer in images[0]}
-
-
-def _unlabelled(grid: tuple[int, int]) -> ImageLabels:
-    return ImageLabels(
-        layers=np.zeros((0, *grid), np.int32), whole=np.zeros(0, np.int32), annotated=np.zeros(0, np.bool_)
-    )

@@ -1,13 +1,11 @@
 """Turns of a layer's units: random rotations, and any part of the way to them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-
-from interpkit.dissection._observe import Rows
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -108,11 +106,3 @@ class Turned:
         turned = (self.matrix @ columns).reshape(units, n, h, w).transpose(0, 1)
         found: Floats = turned.contiguous().cpu().numpy()
         return found
-
-
-def turned_batches(
-    batches: Iterable[tuple[Rows, Mapping[str, Floats]]], turns: Mapping[str, Turned]
-) -> Iterator[tuple[Rows, dict[str, Floats]]]:
-    """Each batch once for every turn."""
-    for rows, maps in batches:
-        yield rows, {key: turn(maps) for key, turn in turns.items()}

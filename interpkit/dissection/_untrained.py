@@ -11,6 +11,7 @@ from interpkit.dissection._checks import check_labelled, check_options
 from interpkit.dissection._passes import passes
 from interpkit.dissection._significance import best_concepts, described, made
 from interpkit.feeding import MemoryFormat
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache
 from interpkit.probe import Probe
@@ -60,6 +61,7 @@ def untrained_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, Untrained]:
     """Dissect the same layers of the same network before any training: what its structure alone detects.
 
@@ -72,12 +74,12 @@ def untrained_layers(
         As for `dissect_layers`.
     align, quantile, iou, category_rule, cache, scratch, skip_bad, split, limit, device, batch_size, memory_format
         As for `dissect_layers`.
-    threads, seed, progress
+    threads, seed, progress, work
         As for `dissect_layers`.
 
     Returns
     -------
-    A result a layer, in the probe's order.
+    A result a layer, in the probe's order; on the first of several processes.
 
     Raises
     ------
@@ -91,13 +93,16 @@ def untrained_layers(
     check_labelled("an untrained network", labels)
     probe = probe if device is None else probe.on(device)
     blank = probe.of(models.untrained(probe.loaded, seed=seed))
-    with passes(blank, labels, asked={**arguments, "device": None}, reads=2) as run:
+    deciding = _options(probe, arguments)
+    with passes(blank, labels, verb="untrained", asked=arguments, deciding=deciding, reads=2) as run:
         layers = {layer: layer for layer in probe.layers}
-        observed = run.first(layers, run.source, quantile=quantile, top=1)
-        tallies = run.second(layers, run.source.maps(), observed, blocks=1)
+        observed = run.first(layers, quantile=quantile, top=1)
+        tallies = run.second(layers, observed, blocks=1)
+        if not run.first_process:
+            return {}
         # Of the trained network: that is what was asked about, and what repeats it.
         trained = replace(run, probe=probe)
-        provenance = made(trained, "untrained", _options(probe, arguments), function=untrained_layers, asks=FLAG)
+        provenance = made(trained, "untrained", deciding, function=untrained_layers, asks=FLAG)
     results = {}
     for layer, tally in tallies.items():
         counts = (tally.counts().total(), tally.luck())

@@ -16,7 +16,7 @@ from interpkit.counts import block_of
 from interpkit.entanglement._checks import DECIDING, check_options, in_order, warn
 from interpkit.entanglement._gallery import exclusive_units
 from interpkit.entanglement._information import Information, measure
-from interpkit.entanglement._pool import Passed, Pool, Pooled, Rectify, pool_images
+from interpkit.entanglement._pool import Look, Passed, Pool, Pooled, Rectify, pool_images
 from interpkit.entanglement._redundancy import class_means, correlation, mass, redundancy, weight_cosine
 from interpkit.entanglement._requests import Known, Requested, answer, check_possible
 from interpkit.entanglement._sample import Sample
@@ -25,11 +25,25 @@ from interpkit.errors import LabelSetError
 from interpkit.feeding import Feeding, MemoryFormat
 from interpkit.gallery import Outlining, make_gallery
 from interpkit.geometry import half_pixel
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet, Targets
 from interpkit.mapstore import kept_arrays
 from interpkit.probe import Probe
+from interpkit.processes import process_group
 from interpkit.results import Entanglement, Gallery, owners
-from interpkit.running import LabelSetPictures, Progress, Run, Stopwatch, announce, fed, label_grid, one_layer, silent
+from interpkit.running import (
+    Fed,
+    LabelSetPictures,
+    Progress,
+    Run,
+    Stopwatch,
+    announce,
+    fed,
+    label_grid,
+    one_layer,
+    silent,
+)
+from interpkit.running.beginning import begin, made_once
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,6 +67,7 @@ def entangle_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, Entanglement]:
     """Measure what the units of every layer of the probe know about classes.
 
@@ -95,10 +110,13 @@ def entangle_layers(
         For whatever is drawn at random.
     progress
         Called as progress(stage, done, total).
+    work
+        Where finished work is kept, for the same call to go on with; default: nowhere.
 
     Returns
     -------
-    A result a layer, in the probe's order.
+    A result a layer, in the probe's order. Of several processes that ``torchrun`` has started, each looks at its share
+    of the images, and the first one has the results; the others give none.
 
     Raises
     ------
@@ -109,43 +127,39 @@ def entangle_layers(
     options = {name: value for name, value in locals().items() if name in DECIDING}
     check_options(options)
     options["analyses"] = analyses = in_order(analyses)
-    probe = probe if device is None else probe.on(device)
-    chosen = _chosen(labels, by_label=target == "label", split=split, limit=limit)
-    watch = Stopwatch()
-    check_possible(probe, chosen, analyses, by_label=target == "label")
-    known = _known(chosen, limit) if target == "label" else None
-    with (
-        fed(
-            probe, chosen, batch_size=batch_size, memory_format=memory_format, threads=threads, skip_bad=skip_bad
-        ) as ready,
-        _arrays(probe, len(chosen), twice=bool(analyses)) as arrays,
-    ):
-        watch.lap("tuning")
-        announce(len(chosen), ready.feeding)
-        passed = pool_images(
-            probe,
-            chosen,
-            ready,
-            arrays=arrays,
-            pool=pool,
-            rectify=rectify,
-            predict=target == "prediction",
-            progress=progress or silent,
-        )
-        watch.lap("activations")
-        classes = wanted(known, passed, probe)
-        work = _Work(
-            probe=probe,
-            labels=labels,
-            chosen=chosen,
-            feeding=ready.feeding,
-            passed=passed,
-            classes=classes,
-            options=options,
-            watch=watch,
-            progress=progress or silent,
-        )
-        return work.results()
+    with process_group(device) as (group, where), group.together():
+        probe = probe if where is None else probe.on(where)
+        chosen = _chosen(labels, by_label=target == "label", split=split, limit=limit)
+        watch, show = Stopwatch(), (progress if group.first else None) or silent
+        check_possible(probe, chosen, analyses, by_label=target == "label")
+        known = _known(chosen, limit) if target == "label" else None
+        begin(work, probe, chosen, verb="entangle", options=options, group=group)
+        how = {name: options[name] for name in ("batch_size", "memory_format", "threads", "skip_bad")}
+        with (
+            fed(probe, chosen, **how, group=group, work=work) as ready,
+            _arrays(probe, ready, images=len(chosen), twice=bool(analyses)) as arrays,
+        ):
+            watch.lap("tuning")
+            if group.first:
+                announce(len(chosen), ready.feeding)
+            look = Look(pool, rectify, predict=target == "prediction")
+            passed = pool_images(probe, chosen, ready, arrays=arrays, look=look, progress=show)
+            watch.lap("activations")
+            if passed is None:
+                return {}
+            run = _Layers(
+                probe=probe,
+                labels=labels,
+                chosen=chosen,
+                feeding=ready.feeding,
+                passed=passed,
+                classes=wanted(known, passed, probe),
+                options=options,
+                watch=watch,
+                progress=show,
+                work=work,
+            )
+            return run.results()
 
 
 def _known(labels: LabelSet, limit: int | None) -> Targets:
@@ -160,13 +174,16 @@ def _known(labels: LabelSet, limit: int | None) -> Targets:
 
 
 @contextmanager
-def _arrays(probe: Probe, images: int, *, twice: bool) -> Iterator[dict[str, tuple[Floats, Floats | None]]]:
-    """Room for what each layer is pooled to, (images, U); ``twice``: also for what max(a, 0) is pooled to.
+def _arrays(probe: Probe, ready: Fed, *, images: int, twice: bool) -> Iterator[dict[str, tuple[Floats, Floats | None]]]:
+    """Room for what each layer is pooled to, (n, U); ``twice``: also for what max(a, 0) is pooled to.
 
-    Analyses set units to zero, which means nothing for a layer with negative values: they take max(a, 0).
+    The first process has room for all images, others for their own. Analyses set units to zero, which means nothing
+    for a layer with negative values: they take max(a, 0).
     """
-    shapes = [(images, units) for units, _, _ in probe.shapes().values()]
-    with kept_arrays(shapes * 2 if twice else shapes) as (arrays, _):
+    rows = images if ready.group.first else max(len(ready.feeder.span), 1)
+    shapes = [(rows, units) for units, _, _ in probe.shapes().values()]
+    every = shapes * 2 if twice else shapes
+    with kept_arrays(every, work=ready.work, name="pooled", group=ready.group) as (arrays, _):
         count = len(shapes)
         yield dict(zip(probe.layers, zip_longest(arrays[:count], arrays[count:]), strict=True))
 
@@ -180,7 +197,7 @@ def _chosen(labels: LabelSet, *, by_label: bool, split: str | None, limit: int |
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Layers:
     """From the pooled activations of a run to its results."""
 
     probe: Probe
@@ -192,6 +209,7 @@ class _Work:
     options: Mapping[str, Any]
     watch: Stopwatch
     progress: Progress
+    work: Work | None
 
     def results(self) -> dict[str, Entanglement]:
         """A result a layer."""
@@ -205,13 +223,14 @@ class _Work:
             defaults={name: one.default for name, one in signature(entangle_layers).parameters.items()},
             feeding=self.feeding,
             watch=self.watch,
+            content=self.passed.content,
         )
         return {layer: Entanglement(**part, provenance=run.provenance) for layer, part in parts.items()}
 
     def _measured(self, layer: str, pooled: Pooled) -> dict[str, Any]:
         """The fields of one layer's result."""
         values, member = pooled.values, self.classes.member
-        found = self._information(pooled)
+        found = self._information(layer, pooled)
         self.watch.lap(f"information of {layer}")
         means, mean = class_means(values, member), values.mean(0, dtype=np.float64)
         owner, positive = owners(found.information, means, mean)
@@ -239,18 +258,27 @@ class _Work:
             "pictures": LabelSetPictures(self.labels, gallery.names),
         }
 
-    def _information(self, pooled: Pooled) -> Information:
+    def _kept_as(self, layer: str, what: str) -> str:
+        """Under which name work on a layer is kept."""
+        return f"{what}-{self.probe.layers.index(layer)}"
+
+    def _information(self, layer: str, pooled: Pooled) -> Information:
         """What each unit tells of each class."""
         names = self.chosen.images["image"].to_numpy(str)[self.passed.rows]
-        return measure(
-            pooled.values,
-            self.classes.member,
-            blocks=np.array([block_of(name) for name in names]),
-            signed=pooled.signed,
-            estimator=self.options["estimator"],
-            seed=self.options["seed"],
-            progress=self.progress,
-        )
+
+        def made() -> list[Information]:
+            found = measure(
+                pooled.values,
+                self.classes.member,
+                blocks=np.array([block_of(name) for name in names]),
+                signed=pooled.signed,
+                estimator=self.options["estimator"],
+                seed=self.options["seed"],
+                progress=self.progress,
+            )
+            return [found]
+
+        return made_once(self.work, self._kept_as(layer, "information"), kind=Information, make=made)[0]
 
     def _related(
         self,
@@ -326,6 +354,8 @@ class _Work:
             outputs=self.classes.outputs or self.chosen.manifest.get("model_index"),
             class_limit=int(self.options["class_limit"]),
             seed=int(self.options["seed"]),
+            work=self.work,
+            name=self._kept_as(layer, "requested"),
         )
 
     def _warnings(self) -> tuple[str, ...]:

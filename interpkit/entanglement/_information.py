@@ -10,6 +10,7 @@ import numpy.typing as npt
 from interpkit.binning import codes, levels
 from interpkit.counts import BLOCKS
 from interpkit.metrics.mutual_information import Presence, Terms, information, table
+from interpkit.results._analyses import Stored
 from interpkit.running import Progress, silent
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Information:
+class Information(Stored):
     """Mutual information of units with classes, one class against the rest, in nats.
 
     Attributes

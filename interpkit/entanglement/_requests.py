@@ -1,7 +1,9 @@
 """The analyses made on request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,11 @@ from interpkit.entanglement._localisation import localise
 from interpkit.entanglement._redundancy import correlation
 from interpkit.entanglement._sample import Sample
 from interpkit.errors import InterpkitError, LabelSetError, ModelError
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.probe import Probe
 from interpkit.results import Ablation, Adversarial, Compression, Localisation
+from interpkit.running.beginning import made_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +89,12 @@ def answer(
     outputs: Mapping[str, int] | None,
     class_limit: int,
     seed: int,
+    work: Work | None = None,
+    name: str = "",
 ) -> Requested:
     """Make the analyses asked for, all of them with the same head; ``outputs`` are the network's own for the classes.
+
+    Each is kept in ``work`` as soon as it is made, under ``name`` and its own name.
 
     Raises
     ------
@@ -95,36 +103,91 @@ def answer(
     """
     if not analyses:
         return Requested()
-    head = find_head(sample, index=outputs, seed=seed)
-    localised, unlocalised = _localised(sample, head, seed=seed) if "localisation" in analyses else ((), ())
-    attacked, unattacked = _attacked(sample, head, seed=seed) if "adversarial" in analyses else ((), ())
+    asked = _Asked(sample, known, outputs, class_limit, seed)
+    made: dict[str, _Answer] = {"head": _once(work, f"{name}-head", asked.words)}
+    for analysis in analyses:
+        made[analysis] = _once(work, f"{name}-{analysis}", getattr(asked, analysis))
+
+    def of(analysis: str) -> tuple[Any, ...]:
+        return made[analysis].found if analysis in made else ()
+
     return Requested(
-        head=head.words,
-        ablation=ablate(head, known.owner, known.positive, at_most=class_limit, seed=seed)
-        if "ablation" in analyses
-        else None,
-        compression=compress(head, correlation(sample.pooled), seed=seed) if "compression" in analyses else None,
-        localisation=localised,
-        adversarial=attacked,
-        warnings=(*unlocalised, *unattacked),
+        head=made["head"].words[0],
+        ablation=next(iter(of("ablation")), None),
+        compression=next(iter(of("compression")), None),
+        localisation=of("localisation"),
+        adversarial=of("adversarial"),
+        warnings=tuple(words for one in ("localisation", "adversarial") if one in made for words in made[one].words),
     )
 
 
-# What comes to light after the pass is a warning: the rest of the run is worth keeping.
-def _localised(sample: Sample, head: Head, *, seed: int) -> tuple[tuple[Localisation, ...], tuple[str, ...]]:
-    """Localisation, or why there is none."""
-    try:
-        return localise(sample, head, seed=seed), ()
-    except InterpkitError as error:
-        return (), (f"no localisation: {error}",)
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What an analysis found, and what it has to say."""
+
+    found: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def arrays(self, prefix: str) -> dict[str, Any]:
+        """Of all that was found."""
+        return {k: v for i, one in enumerate(self.found) for k, v in one.arrays(f"{prefix}.{i}").items()}
+
+    def about(self) -> dict[str, Any]:
+        """The rest, as plain values."""
+        return {"found": [[type(one).__name__, one.about()] for one in self.found], "words": list(self.words)}
+
+    @classmethod
+    def restored(cls, about: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> "_Answer":
+        """The inverse of both."""
+        kinds = {kind.__name__: kind for kind in (Ablation, Compression, Localisation, Adversarial)}
+        found = (kinds[k].restored(a, arrays, f"{prefix}.{i}") for i, (k, a) in enumerate(about["found"]))
+        return cls(tuple(found), tuple(about["words"]))
 
 
-def _attacked(sample: Sample, head: Head, *, seed: int) -> tuple[tuple[Adversarial, ...], tuple[str, ...]]:
-    """Each attack that turned enough images; of the others, why not."""
-    found, warnings = [], []
-    for attack in ATTACKS:
+def _once(work: Work | None, name: str, make: Callable[[], _Answer]) -> _Answer:
+    return made_once(work, name, kind=_Answer, make=lambda: [make()])[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A method an analysis."""
+
+    sample: Sample
+    known: Known
+    outputs: Mapping[str, int] | None
+    class_limit: int
+    seed: int
+
+    @cached_property
+    def head(self) -> Head:
+        """The head they all look at; it takes long where it has to be trained."""
+        return find_head(self.sample, index=self.outputs, seed=self.seed)
+
+    def words(self) -> _Answer:
+        """Which head that is."""
+        return _Answer(words=(self.head.words,))
+
+    def ablation(self) -> _Answer:
+        known, most = self.known, self.class_limit
+        return _Answer((ablate(self.head, known.owner, known.positive, at_most=most, seed=self.seed),))
+
+    def compression(self) -> _Answer:
+        return _Answer((compress(self.head, correlation(self.sample.pooled), seed=self.seed),))
+
+    # What comes to light after the pass is a warning: the rest of the run is worth keeping.
+    def localisation(self) -> _Answer:
+        """Localisation, or why there is none."""
         try:
-            found.append(detect(sample, head, attack=attack, seed=seed))
+            return _Answer(localise(self.sample, self.head, seed=self.seed))
         except InterpkitError as error:
-            warnings.append(f"no adversarial detection: {error}")
-    return tuple(found), tuple(warnings)
+            return _Answer(words=(f"no localisation: {error}",))
+
+    def adversarial(self) -> _Answer:
+        """Each attack that turned enough images; of the others, why not."""
+        found, warnings = [], []
+        for attack in ATTACKS:
+            try:
+                found.append(detect(self.sample, self.head, attack=attack, seed=self.seed))
+            except InterpkitError as error:
+                warnings.append(f"no adversarial detection: {error}")
+        return _Answer(tuple(found), tuple(warnings))

@@ -76,7 +76,7 @@ class Sample:
         left_out = np.setdiff1d(np.arange(len(self.labels)), self.rows[places])
         feeder = Feeder(self.labels.without(left_out), self.looked, feeding=self.feeding)
         with weights_in(self.looked.model, self.feeding.memory_format):
-            yield (Batch(places[batch.rows], batch.images) for batch in feeder.batches())
+            yield (Batch(places[batch.rows], batch.images, batch.stop) for batch in feeder.batches())
 
     def rectified(self) -> "Sample":
         """The same with max(a, 0) pooled, so that 0 stands for a silent unit; by another pass if need be."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from interpkit.errors import ResultError
-from interpkit.writing import written
+from interpkit.writing import undamaged, written
 
 FORMAT = 1
 FILE = "checkpoint.pt"
@@ -21,7 +21,7 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     # In memory first: on a full disk torch's own writer fails with an error of its own.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    with written(folder / FILE) as part:
+    with written(folder / FILE, lasting=True) as part:
         part.write_bytes(buffer.getbuffer())
 
 
@@ -39,7 +39,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         If it is none, damaged, or a newer version wrote it.
     """
     path = folder / FILE
-    state = _state(path, mapped=False)
+    state = _state(path, mapped=False) if undamaged(path) else None
     if state is None:
         raise ResultError(f"{path} is not the state of a training, or is damaged")
     if state["format"] > FORMAT:
@@ -57,8 +57,8 @@ def _state(path: Path, *, mapped: bool) -> dict[str, Any] | None:
     return state if whole else None
 
 
-def check_same(asked: Mapping[str, Any], kept: Mapping[str, Any], *, where: Path) -> None:
-    """Stop where a training would go on with other options than it began with.
+def check_same(asked: Mapping[str, Any], kept: Mapping[str, Any], *, where: Path, resume: bool = True) -> None:
+    """Stop where a training would go on with other options than it began with; ``resume`` where that was asked for.
 
     Raises
     ------
@@ -66,6 +66,11 @@ def check_same(asked: Mapping[str, Any], kept: Mapping[str, Any], *, where: Path
         Listing the options that differ.
     """
     listed = differing(asked, kept)
+    if listed and not resume:
+        raise ResultError(
+            f"{where} already holds a training that was cut off; choose another folder, or clear it (--overwrite); it "
+            f"differs: {listed}"
+        )
     if listed:
         raise ResultError(f"{where} holds a training with other options, so it cannot be resumed: {listed}")
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import task_loss
-from interpkit.finetuning._processes import Group
 from interpkit.finetuning._supply import Supply
+from interpkit.processes import Group
 from interpkit.results import Outputs
 
 Ints = npt.NDArray[np.int64]

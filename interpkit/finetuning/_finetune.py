@@ -9,9 +9,9 @@ from interpkit.feeding import threads_set
 from interpkit.finetuning._checks import DECIDING, check_model, check_options
 from interpkit.finetuning._job import Job
 from interpkit.finetuning._objective import make_objective
-from interpkit.finetuning._processes import process_group
 from interpkit.labels import LabelSet
 from interpkit.models import LoadedModel
+from interpkit.processes import process_group
 from interpkit.results import FineTuning
 from interpkit.running import Progress, Stopwatch, silent
 
@@ -63,7 +63,7 @@ def finetune(
     labels
         Images with classes.
     out
-        New or empty, unless ``resume`` or ``overwrite``.
+        New or empty, or of the same training.
     loss
         ``icnn``, ``class-gate``, any other file of `interpkit.losses`, or ``none``: the classification alone.
     weight, options
@@ -107,10 +107,10 @@ def finetune(
     seed
         Of new weights, split, order and augmentation.
     resume
-        Go on with a training in ``out`` that was cut off; of one that ended, give the result.
+        Say that a training in ``out`` is to be gone on with, which happens anyway where it is the one asked for: one
+        that was cut off goes on, of one that ended the result is given back.
     overwrite
-        Clear the training in ``out``, once the first state of the new one is kept; without it a training in ``out``
-        that ended stays, and is given back where it is the one asked for.
+        Clear the training in ``out``, once the first state of the new one is kept.
     progress
         Called as progress(stage, done, total).
 

@@ -1,6 +1,5 @@
 """The folder of a trained network: whether it may be written to, and what of it a training wrote."""
 
-import errno
 import json
 import re
 import shutil
@@ -12,17 +11,12 @@ from typing import Any, Literal
 
 from interpkit.errors import ResultError
 from interpkit.finetuning._checkpoint import FILE, is_checkpoint
+from interpkit.holding import FILE as HELD
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import RECIPE, WEIGHTS
 from interpkit.results import PICTURES, picture_file, read_about, result_folders
+from interpkit.writing import FULL, NO_PLACE
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What an operating system says where nothing can be written: no room, no right to, no such place, or a file in the way.
-NO_PLACE = {
-    *FULL,
-    *(errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
-}
 # What a recipe of ours says it is.
 KIND = "finetuned"
 PAGE, PDF = "index.html", "report.pdf"
@@ -72,11 +66,6 @@ def look(folder: Path, *, resume: bool, overwrite: bool) -> Found:
         found = _kept(folder)
         if found == "nothing" and folder.exists() and not all(map(_left_over, folder.iterdir())):
             raise ResultError(f"{folder} exists and holds no training, so it is left alone; choose another folder")
-    if found == "interrupted" and not resume and not overwrite:
-        raise ResultError(
-            f"{folder} already holds a training that was cut off; choose another folder, or resume it (--resume), "
-            "clear it (--overwrite)"
-        )
     return found
 
 
@@ -105,6 +94,8 @@ def _is_recipe(path: Path) -> bool:
 
 
 def _left_over(path: Path) -> bool:
+    if path.name == HELD:
+        return True
     if path.name == PICTURES and path.is_dir():
         return all(_PICTURE.fullmatch(one.name) for one in path.iterdir())
     return _is_page(path) or bool(path.is_file() and _PART.fullmatch(path.name))
@@ -150,6 +141,18 @@ def clear(folder: Path) -> None:
         (folder / PDF).unlink(missing_ok=True)
     for path in list(folder.iterdir()):
         if path.name != PICTURES and _left_over(path):
+            path.unlink(missing_ok=True)
+
+
+def tidy(folder: Path, result: str) -> None:
+    """Remove what killed processes were about to write when they died; ``result`` is the folder of the result."""
+    for path in list(folder.iterdir()):
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+        elif path.is_dir() and re.fullmatch(rf"\.{re.escape(result)}\.\w+", path.name):
+            shutil.rmtree(path, ignore_errors=True)
+    for path in (folder / PICTURES).glob(".*"):
+        if _PICTURE.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 

@@ -2,8 +2,10 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,19 +18,20 @@ from interpkit.errors import InterpkitError, ModelError, ResultError
 from interpkit.feeding import Feeding
 from interpkit.finetuning import _checkpoint as checkpoint
 from interpkit.finetuning._evaluate import Judged, Validation
-from interpkit.finetuning._folder import check_base, clear, look, make, trainings, unmake, writing
+from interpkit.finetuning._folder import Found, check_base, clear, look, make, tidy, trainings, unmake, writing
 from interpkit.finetuning._gallery import galleries
 from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import Objective
 from interpkit.finetuning._prepare import Data, Theatre, prepare_data, prepare_network, prepare_surgery
-from interpkit.finetuning._processes import Group
 from interpkit.finetuning._record import Made, same_of
 from interpkit.finetuning._supply import Fed, Source, Supply, decide, follow, supplied
 from interpkit.finetuning._train import DivergedError, Images, Plan, Trainer
-from interpkit.labels import LabelSet
+from interpkit.holding import Held
+from interpkit.labels import LabelSet, changed_since, content
 from interpkit.losses import Layer
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import write_folder
+from interpkit.processes import Group
 from interpkit.results import FineTuning, Gallery, load, result_folder_name, save
 from interpkit.running import LabelSetPictures, Progress, Stopwatch
 
@@ -68,22 +71,45 @@ class Job:
             Before anything is written or cleared, for what was asked wrongly.
         """
         check_base(self.model, self.out)
-        found = self.group.agreed(lambda: look(self.out, resume=resume, overwrite=overwrite))
-        if found == "finished" and not overwrite:
+
+        def there() -> Found:
+            return self.group.agreed(lambda: look(self.out, resume=resume, overwrite=overwrite))
+
+        if there() == "finished" and not overwrite:
             return self.group.agreed(lambda: self._finished(resume=resume))
-        state = self.group.agreed(self._interrupted) if resume and found == "interrupted" else None
-        self._attach()
-        if self.group.first:
-            _LOG.info("%s", self._theatre.place.words)
-        fed = self._fed(None if state is None else state["fed"])
         new = self.group.agreed(lambda: make(self.out))
-        self.watch.lap("surgery")
         try:
-            return self._made(state, fed)
+            with self._held():
+                # Whoever held the folder until now may have ended it.
+                found = there()
+                if found == "finished" and not overwrite:
+                    return self.group.agreed(lambda: self._finished(resume=resume))
+                goes_on = found == "interrupted" and not overwrite
+                return self._trained(self.group.agreed(lambda: self._interrupted(resume=resume)) if goes_on else None)
         except BaseException:
             if self.group.first:
                 unmake(new)
             raise
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The folder is this training's alone: the first process holds it for all."""
+        mine: list[Held] = []
+        self.group.agreed(lambda: mine.append(Held(self.out)))
+        try:
+            yield
+        finally:
+            for one in mine:
+                one.release()
+
+    def _trained(self, state: Mapping[str, Any] | None) -> FineTuning:
+        """The training from a state on, or from the beginning."""
+        self._attach()
+        if self.group.first:
+            _LOG.info("%s", self._theatre.place.words)
+        fed = self._fed(None if state is None else state["fed"])
+        self.watch.lap("surgery")
+        return self._made(state, fed)
 
     def _finished(self, *, resume: bool) -> FineTuning:
         """The result of a training that has ended, if it is this one."""
@@ -101,14 +127,32 @@ class Job:
                 f"{self.out} already holds a trained network; choose another folder, or clear it (--overwrite); it "
                 f"differs: {checkpoint.differing(same, kept)}"
             )
+        made = result.provenance
+        if made.labels_content and changed_since(self._data.labels, datetime.fromisoformat(made.when)):
+            self._check_images(made.labels_content)
         _LOG.info("already done: %s holds this training", self.out)
         return result
 
-    def _interrupted(self) -> dict[str, Any]:
+    def _interrupted(self, *, resume: bool) -> dict[str, Any]:
         """The state of a training that was cut off, if it is this one."""
         state = checkpoint.read_checkpoint(self.out)
-        checkpoint.check_same(self._parts.same(), state["asked"], where=self.out)
+        checkpoint.check_same(self._parts.same(), state["asked"], where=self.out, resume=resume)
+        self._check_images(state.get("content", ""))
+        _LOG.info("going on with the training in %s, which was cut off after epoch %d", self.out, len(state["history"]))
         return state
+
+    def _check_images(self, before: str) -> None:
+        """Stop where files hold other images than ``before``, a digest; '' where that is unknown."""
+        if before and before != self._content:
+            raise ResultError(
+                f"{self.out} holds a training on other images: files of {self.labels.name} have changed since; choose "
+                "another folder, or clear it (--overwrite)"
+            )
+
+    @cached_property
+    def _content(self) -> str:
+        """A digest of all files, which are read for it; for the first process."""
+        return content(self._data.labels)
 
     @cached_property
     def _data(self) -> Data:
@@ -231,8 +275,9 @@ class Job:
         """The state on disk, for a training that is cut off later."""
 
         def write() -> None:
+            kept = {"asked": self._parts.same(), "fed": fed.state(), "content": self._content}
             with writing(self.out):
-                checkpoint.write_checkpoint(self.out, {"asked": self._parts.same(), "fed": fed.state(), **state})
+                checkpoint.write_checkpoint(self.out, {**kept, **state})
 
         self.group.agreed(write)
 
@@ -271,6 +316,7 @@ class Job:
                 write_folder(self.out, self._network.module, recipe)
                 save(result, self.out / result_folder_name(result), overwrite=True)
                 (self.out / checkpoint.FILE).unlink(missing_ok=True)
+                tidy(self.out, result_folder_name(result))
 
         self.group.agreed(write)
         return result
@@ -317,6 +363,7 @@ class Job:
                 feeding=feeding,
                 device=str(self._network.device),
                 watch=self.watch,
+                content=self._content if self.group.first else "",
                 notes=(*self._theatre.words, f"split: {data.split.words}", words),
                 defaults=self.defaults,
             ),

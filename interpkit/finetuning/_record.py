@@ -87,7 +87,14 @@ class Made:
         return plain({**options, **found})
 
     def provenance(
-        self, *, feeding: Feeding, device: str, watch: Stopwatch, notes: tuple[str, ...], defaults: Mapping[str, Any]
+        self,
+        *,
+        feeding: Feeding,
+        device: str,
+        watch: Stopwatch,
+        content: str,
+        notes: tuple[str, ...],
+        defaults: Mapping[str, Any],
     ) -> Provenance:
         """How the network was made."""
         probe = Probe(
@@ -103,6 +110,7 @@ class Made:
             feeding=feeding,
             watch=watch,
             notes=notes,
+            content=content,
         )
         return replace(run.provenance, command=self._command(defaults))
 

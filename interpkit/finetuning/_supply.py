@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from interpkit.errors import InterpkitError, ResultError
 from interpkit.feeding import FORMATS, ahead, weights_in
-from interpkit.finetuning._processes import Group
 from interpkit.finetuning._trunk import Cut
 from interpkit.labels import LabelSet
 from interpkit.mapstore import choose, kept_arrays
 from interpkit.models import Preprocessing
+from interpkit.processes import Group
 from interpkit.running import Progress
 
 Ints = npt.NDArray[np.int64]
@@ -218,13 +218,12 @@ class Fed:
     ----------
     cut
         The module whose input is kept; '' for images.
-    place, why
-        Where they are kept, ``ram`` or ``disk``, or ``none`` for images that are read anew; and in a phrase why.
+    place
+        Where they are kept, ``ram`` or ``disk``, or ``none`` for images that are read anew.
     """
 
     cut: str
     place: Literal["ram", "disk", "none"]
-    why: str = ""
 
     def state(self) -> dict[str, Any]:
         """What a training that goes on must share."""
@@ -238,9 +237,9 @@ class Fed:
 def decide(source: Source, cut: Cut, *, group: Group) -> Fed:
     """Features below the cut if there is room for them, else images if there is, else images read anew."""
     for one in (cut, cut.whole):
-        place, why = _room(source, one, group)
+        place = _room(source, one, group)
         if place != "none":
-            return Fed(one.name, place, why)
+            return Fed(one.name, place)
     return Fed("", "none")
 
 
@@ -260,16 +259,15 @@ def follow(before: Mapping[str, Any], source: Source, cut: Cut, *, group: Group)
         )
     if not before["kept"]:
         return Fed("", "none")
-    place, why = _room(source, cut if name else cut.whole, group)
-    if name and place == "none":
-        return Fed(name, "disk", "where the training began with kept features")
-    return Fed(name, place, why)
+    place = _room(source, cut if name else cut.whole, group)
+    # A training that began with kept features finds room for them or stops.
+    return Fed(name, "disk" if name and place == "none" else place)
 
 
-def _room(source: Source, cut: Cut, group: Group) -> tuple[Literal["ram", "disk", "none"], str]:
+def _room(source: Source, cut: Cut, group: Group) -> Literal["ram", "disk", "none"]:
     """Where there is room for what the cut takes, in every process; none where it is another in every epoch."""
     size = 4 * group.world * sum(map(prod, _views(source, cut)))
-    return ("none", "") if source.augment == "standard" else choose("auto", size, scratch=Path(tempfile.gettempdir()))
+    return "none" if source.augment == "standard" else choose("auto", size, scratch=Path(tempfile.gettempdir()))[0]
 
 
 @contextmanager
@@ -300,7 +298,7 @@ def supplied(source: Source, module: nn.Module, cut: Cut, *, fed: Fed, progress:
         place = np.zeros(len(source.labels), np.int64)
         place[source.train] = np.arange(len(source.train))
         second = arrays[1] if len(arrays) == 2 else None
-        yield Kept(arrays[0], second, place, source.device, f"{what} kept: {fed.place} ({fed.why})")
+        yield Kept(arrays[0], second, place, source.device, f"{what} kept")
 
 
 def _fill(arrays: Sequence[Floats], source: Source, module: nn.Module, *, cut: Cut, progress: Progress) -> None:

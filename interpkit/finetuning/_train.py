@@ -19,9 +19,9 @@ from interpkit.finetuning._evaluate import Judged, Validation, judge, right
 from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import task_loss
 from interpkit.finetuning._order import set_modes
-from interpkit.finetuning._processes import Group
 from interpkit.finetuning._supply import Supply, draw, pieces_of
 from interpkit.losses import Edit, InterpretableLoss, Pass, Step
+from interpkit.processes import Group
 from interpkit.running import Progress
 
 Ints = npt.NDArray[np.int64]
@@ -343,7 +343,6 @@ class Trainer:
             "epoch": epoch + 1,
             "path": self.loss.path(epoch),
             "rate": self.plan.rate_of(epoch),
-            "seconds": round(seconds, 3),
             "loss": loss / images,
             "task": task / images,
             "penalty": (loss - task) / images,
@@ -360,7 +359,7 @@ class Trainer:
         if self.plan.patience is not None and better and self._choosable(epoch):
             # A copy: what the loss remembers goes on changing.
             self.best = Best(judged.accuracy, epoch + 1, self.weights(), deepcopy(self.loss.state_dict()))
-        self._say(row)
+        self._say(row, seconds)
 
     def _check_finite(self, epoch: int) -> None:
         module = self.network.module
@@ -372,12 +371,12 @@ class Trainer:
             if not all(torch.isfinite(value).all() for value in moments.values()):
                 raise DivergedError(f"epoch {epoch + 1}: the gradients are no longer finite when squared")
 
-    def _say(self, row: Mapping[str, Any]) -> None:
+    def _say(self, row: Mapping[str, Any], seconds: float) -> None:
         if self._group.first:
             _LOG.info(
                 "epoch %d of %d: loss %.4f (classification %.4f, penalty %.4f), validation accuracy %.1f %%, %.1f s",
                 *(row["epoch"], self.plan.epochs, row["loss"], row["task"], row["penalty"]),
-                *(100 * row["validation_accuracy"], row["seconds"]),
+                *(100 * row["validation_accuracy"], seconds),
             )
 
     def judged(self) -> Judged:

@@ -1,7 +1,9 @@
 """A network that makes an image from the features of one layer, trained on the images of a graph."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from interpkit.errors import InterpkitError, ModelError, UnknownNameError, nearest
+from interpkit.errors import InterpkitError, ModelError, ResultError, UnknownNameError, nearest, one_line
 from interpkit.feeding import Batch, Feeding, MemoryFormat, read_image, stack, weights_in
-from interpkit.graph._decoderfolder import Recipe, check_folder, digest, read_state, write
+from interpkit.graph._decoderfolder import Recipe, check_folder, digest, epochs_said, read_state, tidy, write
+from interpkit.holding import Held
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache, kept_arrays
 from interpkit.models.seeds import fixed_seed
@@ -260,7 +263,7 @@ def trained(
     _check_epochs(epochs)
     recipe = source.recipe(seed)
     check_folder(folder, recipe.plain())
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with _held(folder), torch.inference_mode(mode=False), torch.enable_grad():
         training = _Training.of(source, recipe, read_state(folder, recipe))
         if len(training.loss) < epochs:
             write(folder, recipe, state=None, loss=training.loss)
@@ -271,7 +274,25 @@ def trained(
                 while len(training.loss) < epochs:
                     training.epoch(features, epochs, progress)
                     write(folder, recipe, state=training.state(), loss=training.loss)
+        elif epochs_said(folder) != len(training.loss):
+            # Killed between the two files of the last epoch.
+            write(folder, recipe, state=None, loss=training.loss)
     return Decoder(training.network.eval(), recipe, tuple(training.loss))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The folder is this training's alone; where it cannot be written to it can still be read."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"cannot write the decoder into {folder}: {one_line(error)}") from error
+    if not os.access(folder, os.W_OK):
+        yield
+        return
+    with Held(folder):
+        tidy(folder)
+        yield
 
 
 def _fill(features: Floats, source: Source, progress: Progress) -> None:
@@ -305,7 +326,9 @@ def rectified(source: Source, rows: Sequence[int], *, turned: Bools | None = Non
             if turned is not None:
                 mirror = turned[first : first + len(some)]
                 images = [one[:, :, ::-1] if here else one for one, here in zip(images, mirror, strict=True)]
-            maps = forward(probe, Batch(np.array(some), stack(images, feeding.memory_format)))[source.layer]
+            maps = forward(probe, Batch(np.array(some), stack(images, feeding.memory_format), max(some) + 1))[
+                source.layer
+            ]
             names = [str(source.labels.images["image"].iloc[row]) for row in some]
             check_finite(maps.reshape(len(some), maps.shape[1], -1).swapaxes(0, 1), source.layer, names)
             yield np.maximum(maps, 0)

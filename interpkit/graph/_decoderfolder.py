@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import torch
 
 from interpkit.errors import ResultError, one_line
-from interpkit.writing import written
+from interpkit.holding import FILE as HELD
+from interpkit.writing import undamaged, written
 
 FORMAT = 1
 ABOUT, STATE = "decoder.json", "decoder.pt"
+_PART = re.compile(rf"\.({re.escape(ABOUT)}|{re.escape(STATE)})\.\d+")
 KEYS = frozenset({"recipe", "network", "optimiser", "loss"})
 # What says that a folder is another network's or layer's, and what that it is another training's.
 NETWORK = ("model_sha", "layer", "units", "map_size", "input_size", "channels", "preprocessing")
@@ -36,7 +39,7 @@ class Recipe:
     preprocessing
         How images are brought to that, in a few words.
     images, images_sha
-        How many it was trained on, and the digest of their names and sizes.
+        How many it was trained on, and the digest of their names and contents.
     seed, batch, rate
         Of the training.
     """
@@ -61,9 +64,16 @@ class Recipe:
 
 
 def digest(files: Sequence[tuple[str, Path]]) -> str:
-    """Of the names of images and the sizes of their files, in their order."""
-    known = [(name, path.stat().st_size if path.is_file() else -1) for name, path in files]
+    """Of the names of images and what their files hold, in their order."""
+    known = [(name, _held(path)) for name, path in files]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def _held(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "missing"
 
 
 def check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
@@ -80,7 +90,7 @@ def check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
         Saying what it holds.
     """
     try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if not folder.exists() or (folder.is_dir() and all(map(_left_over, folder.iterdir()))):
             return
     except OSError as error:
         raise ResultError(f"{folder} cannot be read: {one_line(error)}") from error
@@ -93,6 +103,23 @@ def check_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     if other:
         listed = "; ".join(f"{name}: {there.get(name)} there, {wanted[name]} asked for" for name in other)
         raise ResultError(f"{folder} holds a decoder that was trained otherwise: {listed}; choose another folder")
+
+
+def _left_over(path: Path) -> bool:
+    """Whether a process that was killed left this while it wrote."""
+    return path.name == HELD or bool(_PART.fullmatch(path.name))
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed processes were about to write when they died; the folder is held."""
+    for path in list(folder.iterdir()):
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def epochs_said(folder: Path) -> int:
+    """How many epochs ``decoder.json`` speaks of; -1 where there is none."""
+    return int(_about(folder)["epochs"]) if (folder / ABOUT).exists() else -1
 
 
 def _words(recipe: Mapping[str, Any]) -> str:
@@ -128,9 +155,11 @@ def read_state(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True) if undamaged(path) else None
     except Exception as error:  # a damaged archive can raise about anything
         raise ResultError(f"{path} is damaged; delete the folder to train the decoder anew") from error
+    if state is None:
+        raise ResultError(f"{path} is damaged; delete the folder to train the decoder anew")
     if not isinstance(state, dict) or not state.keys() >= KEYS or state["recipe"] != recipe.plain():
         raise ResultError(f"{path} is not the decoder that {ABOUT} describes; delete the folder to train it anew")
     return state
@@ -158,5 +187,5 @@ def write(folder: Path, recipe: Recipe, *, state: Mapping[str, Any] | None, loss
 
 
 def _replace(path: Path, content: bytes) -> None:
-    with written(path) as part:
+    with written(path, lasting=True) as part:
         part.write_bytes(content)

@@ -1,5 +1,6 @@
 """fit_graph(): from a network and images of one class to part patterns and how they hang together."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from interpkit import running
 from interpkit.em import Settings
 from interpkit.em.fitting import FIRST
-from interpkit.errors import ModelError
-from interpkit.feeding import Feeding, MemoryFormat
+from interpkit.errors import InterpkitError, ModelError
+from interpkit.feeding import MemoryFormat
 from interpkit.graph._asked import Asked, settle
 from interpkit.graph._checks import DECIDING, check_layers, check_options
 from interpkit.graph._chosen import Parted, part
@@ -27,11 +28,14 @@ from interpkit.graph._layers import Layer
 from interpkit.graph._shown import draw
 from interpkit.graph._store import Maps, Precision, Store, fill, room_for
 from interpkit.graph._synthesis import Decoding
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache
 from interpkit.probe import Probe
+from interpkit.processes import ALONE
 from interpkit.results import ExplanatoryGraph, GraphEvaluation, GraphPictures
-from interpkit.running import Align, Progress, Run, Stopwatch, announce, fed, silent
+from interpkit.running import Align, Fed, Progress, Run, Stopwatch, announce, fed, silent
+from interpkit.running.beginning import begin, check_room
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -72,6 +76,7 @@ def fit_graph(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> ExplanatoryGraph:
     """Fit the part patterns of a network's layers on images of one class, and the relations between them.
 
@@ -137,40 +142,46 @@ def fit_graph(
         For which images are held out, the nodes' first places, the controls, and the shots.
     progress
         Called as progress(stage, done, total).
+    work
+        Where finished work is kept, for the same call to go on with: the pass, and every fitted layer; default:
+        nowhere. With ``cache="ram"`` the maps are not kept, and their pass begins again.
 
     Raises
     ------
     InterpkitError
-        For a mistake in the arguments, an image that cannot be read, landmarks outside their image, a layer whose
-        filters are all silent, or activations that are not finite.
+        For a mistake in the arguments, several processes, an image that cannot be read, landmarks outside their image,
+        a layer whose filters are all silent, or activations that are not finite.
     """
     asked_for = {name: value for name, value in locals().items() if name in DECIDING}
     check_options(asked_for)
     options = _plain(asked_for)
+    _check_alone()
+    check_room(cache, scratch)
     probe = probe if device is None else probe.on(device)
     check_layers(probe)
     asked = settle(probe, labels, options)
     watch = Stopwatch()
+    begin(work, probe, asked.chosen, verb="graph", options=options, group=ALONE, also=[cache, precision])
+    shapes = {layer: probe.shapes()[layer] for layer in asked.order}
+    keep: dict[str, Any] = {"precision": precision, "cache": cache, "scratch": scratch, "work": work}
+    how = {name: options[name] for name in ("batch_size", "memory_format", "threads", "skip_bad")}
     with (
-        room_for(
-            {layer: probe.shapes()[layer] for layer in asked.order},
-            len(asked.chosen),
-            flips=flips,
-            precision=precision,
-            cache=cache,
-            scratch=scratch,
-        ) as store,
-        fed(
-            probe, asked.chosen, batch_size=batch_size, memory_format=memory_format, threads=threads, skip_bad=skip_bad
-        ) as ready,
+        fed(probe, asked.chosen, **how, work=work) as ready,
+        room_for(shapes, len(asked.chosen), flips=flips, **keep) as store,
     ):
         watch.lap("tuning")
         announce(len(asked.chosen), ready.feeding, passes=1 + flips, kept=store.where)
         rows = fill(probe, asked.chosen, ready, store=store, progress=progress or silent)
         watch.lap("activations")
         where = (cache, scratch)
-        work = _Work(probe, labels, asked, options, store, rows, ready.feeding, watch, where, progress or silent)
-        return work.graph()
+        run = _Layers(probe, labels, asked, options, store, rows, ready, watch, where, progress or silent)
+        return run.graph()
+
+
+def _check_alone() -> None:
+    """Stop where several processes were started for what one does."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InterpkitError("an explanatory graph is fitted in one process; start it without torchrun")
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +191,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Layers:
     """From the kept maps of a run to its result.
 
     Attributes
@@ -197,7 +208,7 @@ class _Work:
     options: Mapping[str, Any]
     store: Store
     rows: Ints
-    feeding: Feeding
+    ready: Fed
     watch: Stopwatch
     where: tuple[Cache, str | Path | None]
     progress: Progress
@@ -216,6 +227,7 @@ class _Work:
             judging=None if landmarks is None else lambda one: judge(one, landmarks, input_size=size),
             watch=self.watch,
             progress=self.progress,
+            work=self.ready.work,
         )
         result = fitting.fitted([self._layer(name, parted, turned) for name in asked.order])
         evaluation = self._evaluated(result.found, landmarks)
@@ -249,7 +261,7 @@ class _Work:
             training=parted.training.tolist(),
             held_out=parted.held_out.tolist(),
             probe=self.probe,
-            feeding=self.feeding,
+            feeding=self.ready.feeding,
             turned=turned,
             decoding=self._decoding,
             seed=self.options["seed"],
@@ -263,7 +275,7 @@ class _Work:
         folder, asked = self.options["decoder"], self.asked
         if folder is not None:
             layer = decoder_layer({name: self.probe.shapes()[name] for name in asked.order})
-            source = Source(self.probe, asked.chosen, tuple(parted.training.tolist()), layer, self.feeding)
+            source = Source(self.probe, asked.chosen, tuple(parted.training.tolist()), layer, self.ready.feeding)
             check_folder(Path(folder), source.recipe(self.options["seed"]).plain())
 
     def _settings(self, layer: str) -> Settings:
@@ -345,8 +357,9 @@ class _Work:
             labels=self.labels,
             options=self.options,
             defaults={name: one.default for name, one in signature(fit_graph).parameters.items()},
-            feeding=self.feeding,
+            feeding=self.ready.feeding,
             watch=self.watch,
+            content=self.ready.settle().content,
             notes=(*self.asked.notes, f"maps kept: {self.store.where}"),
         )
 

@@ -9,7 +9,9 @@ import numpy as np
 from interpkit.em import Settings
 from interpkit.graph._evaluate import Judged
 from interpkit.graph._found import Patterns
+from interpkit.graph._keeping import fitted_once
 from interpkit.graph._layers import Fit, Layer, Told, fit, patterns_of, raw_of, result_of, shuffled, told_by
+from interpkit.keeping import Work
 from interpkit.results import GraphLayer
 from interpkit.running import Progress, Stopwatch
 
@@ -39,6 +41,8 @@ class Fitting:
         Whether layers are also fitted without edges, and with edges to nodes whose places are of other images.
     judging
         What landmarks say of a layer's nodes; None without landmarks.
+    work
+        Where fitted layers are kept; None for nowhere.
     """
 
     settings: Sequence[Settings]
@@ -47,6 +51,7 @@ class Fitting:
     judging: Callable[[Patterns], Judged] | None
     watch: Stopwatch
     progress: Progress
+    work: Work | None = None
 
     def fitted(self, layers: Sequence[Layer]) -> Result:
         """The layers from low to high. The topmost one's likelihood decides which images are seen mirrored."""
@@ -81,12 +86,15 @@ class Fitting:
     def _fit(self, layer: Layer, number: int, told: Told | None, *, name: str = "") -> Fit:
         stage = f"{layer.name}, {name}" if name else layer.name
         settings = self.settings[number]
-        one = fit(
+        make = partial(
+            fit,
             layer,
             told,
             settings=settings,
             draws=int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]),
             progress=partial(self.progress, stage),
         )
+        kept_as = f"fit-{number}-{name or 'graph'}".replace(" ", "-")
+        one = fitted_once(self.work, kept_as, layer, make=make)
         self.progress(stage, settings.iterations, settings.iterations)
         return one

@@ -12,10 +12,11 @@ import torch
 
 from interpkit.errors import LabelSetError
 from interpkit.feeding import Batch
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
-from interpkit.mapstore import Cache, choose, kept_arrays, scratch_folder
+from interpkit.mapstore import Cache, Filled, choose, kept_arrays, scratch_folder
 from interpkit.probe import Probe
-from interpkit.running import Fed, Progress, check_finite, forward
+from interpkit.running import Fed, Progress, check_finite, forward, resumed
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -144,6 +145,7 @@ def room_for(
     precision: Precision,
     cache: Cache,
     scratch: str | Path | None,
+    work: Work | None = None,
 ) -> Iterator[Store]:
     """An empty store for maps (U, h, w) of so many images.
 
@@ -156,9 +158,15 @@ def room_for(
     """
     names = [*shapes, *shapes] if flips else list(shapes)
     wanted = [(images, *shapes[layer]) for layer in names]
-    kind = _precision(precision, wanted, cache=cache, scratch=scratch)
+
+    def settled() -> dict[str, str]:
+        return {"kind": _precision(precision, wanted, cache=cache, scratch=scratch)}
+
+    kind = (settled() if work is None else work.once("precision", settled))["kind"]
     with ExitStack() as stack:
-        arrays, where = stack.enter_context(kept_arrays(wanted, cache=cache, scratch=scratch, kind=KINDS[kind]))
+        arrays, where = stack.enter_context(
+            kept_arrays(wanted, cache=cache, scratch=scratch, kind=KINDS[kind], work=work)
+        )
         kept = [Kept(one, np.zeros(one.shape[:2], np.float32)) for one in arrays]
         number = len(shapes)
         yield Store(
@@ -178,6 +186,39 @@ def _precision(
     return "float16" if fits else "uint8"
 
 
+class _Pass:
+    """A store filled image by image."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._every = [*store.kept.values(), *store.mirrored.values()]
+        self._filled = Filled([one.shares for one in self._every])
+        self._rows = [np.empty(0, np.int64)]
+        self.done = 0
+
+    def add(self, rows: Ints) -> None:
+        """The maps of these images have been put in the next places."""
+        self._rows.append(rows)
+        self.done += len(rows)
+
+    @property
+    def rows(self) -> Ints:
+        """(N,) rows of the images whose maps are there."""
+        return np.concatenate(self._rows)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """What it holds."""
+        highest = {f"highest-{i}": one.highest[: self.done] for i, one in enumerate(self._every)}
+        return {**highest, "filled": self._filled.upto(self.done), "rows": self.rows}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The inverse of ``state``."""
+        self.done = self._filled.restore(arrays["filled"])
+        for i, one in enumerate(self._every):
+            one.highest[: self.done] = arrays[f"highest-{i}"]
+        self._rows = [arrays["rows"]]
+
+
 def fill(probe: Probe, labels: LabelSet, fed: Fed, *, store: Store, progress: Progress) -> Ints:
     """Run every image through the network, and its mirror image where the store has room; gives the rows kept.
 
@@ -191,19 +232,17 @@ def fill(probe: Probe, labels: LabelSet, fed: Fed, *, store: Store, progress: Pr
         If no image can be read.
     """
     names = labels.images["image"].to_numpy(str)
-    rows: list[Ints] = []
-    done = 0
-    for batch in fed.feeder.batches():
-        _put(forward(probe, batch), store.kept, names=names[batch.rows], first=done)
+    seen = _Pass(store)
+    for batch in resumed(fed.feeder, seen, work=fed.work, name="activations"):
+        _put(forward(probe, batch), store.kept, names=names[batch.rows], first=seen.done)
         if store.mirrored:
-            mirror = Batch(batch.rows, batch.images.flip(-1))
-            _put(forward(probe, mirror), store.mirrored, names=names[batch.rows], first=done)
-        done += len(batch.rows)
-        rows.append(batch.rows)
+            mirror = Batch(batch.rows, batch.images.flip(-1), batch.stop)
+            _put(forward(probe, mirror), store.mirrored, names=names[batch.rows], first=seen.done)
+        seen.add(batch.rows)
         progress("activations", int(batch.rows[-1]) + 1, len(labels))
-    if not rows:
+    if not len(seen.rows):
         raise LabelSetError(f"label set {labels.name}: none of its {len(labels)} images can be read")
-    return np.concatenate(rows)
+    return seen.rows
 
 
 def _put(maps: Mapping[str, Floats], kept: Mapping[str, Kept], *, names: npt.NDArray[np.str_], first: int) -> None:

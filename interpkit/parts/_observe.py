@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from interpkit.errors import LabelSetError
 from interpkit.labels import LabelSet
+from interpkit.mapstore import Filled
 from interpkit.probe import Probe
+from interpkit.processes import Group
 from interpkit.quantiles import UpperQuantile
-from interpkit.running import Fed, Progress, check_finite, forward
+from interpkit.running import Fed, Progress, check_finite, forward, resumed
+from interpkit.running.gathering import Gathering
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -45,10 +50,88 @@ class Observed:
     silent: npt.NDArray[np.bool_]
 
 
+class _Pass:
+    """Every layer's maps and statistics of the images seen so far."""
+
+    def __init__(self, arrays: Mapping[str, Floats], *, images: int) -> None:
+        self._arrays = arrays
+        self._filled = Filled(list(arrays.values()))
+        self._quantiles = {
+            layer: UpperQuantile(array.shape[1], images * array[0, 0].size, quantile=QUANTILE)
+            for layer, array in arrays.items()
+        }
+        self._rows = [np.empty(0, np.int64)]
+        self._done = 0
+
+    def add(self, rows: Ints, maps: Mapping[str, Floats]) -> None:
+        """Take in the maps (n, U, h, w) of the images ``rows``."""
+        for layer, signed in maps.items():
+            n, units = signed.shape[:2]
+            values = np.maximum(signed, 0)
+            flat = np.ascontiguousarray(values.reshape(n, units, -1).swapaxes(0, 1))
+            self._quantiles[layer].add(flat.reshape(units, -1))
+            self._arrays[layer][self._done : self._done + n] = values
+        self._rows.append(rows)
+        self._done += len(rows)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """What the pass has taken in."""
+        every = enumerate(self._quantiles.values())
+        tails = {f"{i}.{name}": value for i, one in every for name, value in one.state().items()}
+        return {**tails, "filled": self._filled.upto(self._done), "rows": np.concatenate(self._rows)}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The inverse of ``state``."""
+        self._done = self._filled.restore(arrays["filled"])
+        for i, one in enumerate(self._quantiles.values()):
+            start = f"{i}."
+            one.restore({k.removeprefix(start): value for k, value in arrays.items() if k.startswith(start)})
+        self._rows = [arrays["rows"]]
+
+    def gathered(self, group: Group) -> Gathering:
+        """Bring what all processes saw to the first one."""
+        gathering = Gathering.of(group, np.concatenate(self._rows))
+        for layer, array in self._arrays.items():
+            gathering.bring([array])
+            group.merge(self._quantiles[layer], partial(self._take, layer))
+        return gathering
+
+    def _take(self, layer: str, other: UpperQuantile) -> None:
+        if other is not self._quantiles[layer]:
+            self._quantiles[layer].merge(other)
+
+    def finished(self, images: int) -> dict[str, Observed]:
+        """What is known of the first ``images`` images that the arrays hold."""
+        return {layer: _finish(self._arrays[layer][:images], one) for layer, one in self._quantiles.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the pass found.
+
+    Attributes
+    ----------
+    rows
+        (N,) the images that could be read.
+    layers
+        What was seen of each layer.
+    content
+        Digest of the files looked at.
+    """
+
+    rows: Ints
+    layers: dict[str, Observed]
+    content: str
+
+
 def observe(
     probe: Probe, labels: LabelSet, fed: Fed, *, arrays: Mapping[str, Floats], progress: Progress
-) -> tuple[Ints, dict[str, Observed]]:
-    """Run every image through the network once; gives the rows of those that could be read, and what was seen.
+) -> Seen | None:
+    """Run every image of this process through the network once.
+
+    Returns
+    -------
+    What all processes saw, on the first one; None on the others.
 
     Raises
     ------
@@ -57,28 +140,22 @@ def observe(
     LabelSetError
         If no image can be read.
     """
-    quantiles = {
-        layer: UpperQuantile(units, len(labels) * h * w, quantile=QUANTILE)
-        for layer, (units, h, w) in probe.shapes().items()
-    }
+    seen = _Pass({layer: arrays[layer] for layer in probe.layers}, images=len(labels))
     names = labels.images["image"].to_numpy(str)
-    rows: list[Ints] = []
-    done = 0
-    for batch in fed.feeder.batches():
-        for layer, maps in forward(probe, batch).items():
-            n, units = maps.shape[:2]
+    for batch in resumed(fed.feeder, seen, work=fed.work, name="activations"):
+        fed.group.check()
+        found = forward(probe, batch)
+        for layer, maps in found.items():
             # Before negative values go: minus infinity would pass for silence.
-            check_finite(maps.reshape(n, units, -1).swapaxes(0, 1), layer, names[batch.rows].tolist())
-            values = np.maximum(maps, 0)
-            flat = np.ascontiguousarray(values.reshape(n, units, -1).swapaxes(0, 1))
-            quantiles[layer].add(flat.reshape(units, -1))
-            arrays[layer][done : done + n] = values
-        done += len(batch.rows)
-        rows.append(batch.rows)
+            check_finite(maps.reshape(*maps.shape[:2], -1).swapaxes(0, 1), layer, names[batch.rows].tolist())
+        seen.add(batch.rows, found)
         progress("activations", int(batch.rows[-1]) + 1, len(labels))
-    if not rows:
+    gathering, content = seen.gathered(fed.group), fed.settle().content
+    if not fed.group.first:
+        return None
+    if not len(gathering.rows):
         raise LabelSetError(f"label set {labels.name}: none of its {len(labels)} images can be read")
-    return np.concatenate(rows), {layer: _finish(arrays[layer][:done], quantiles[layer]) for layer in quantiles}
+    return Seen(gathering.rows, seen.finished(len(gathering.rows)), content)
 
 
 def _finish(maps: Floats, quantile: UpperQuantile) -> Observed:

@@ -13,6 +13,7 @@ from interpkit import running
 from interpkit.feeding import Feeding, MemoryFormat
 from interpkit.gallery import Outlining, make_gallery
 from interpkit.geometry import Placement
+from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.mapstore import Cache, kept_arrays
 from interpkit.parts._checks import DECIDING, Classes, check_maps, check_options, classes_of
@@ -27,8 +28,9 @@ from interpkit.parts._measures import (
     measure_stability,
     measure_templates,
 )
-from interpkit.parts._observe import Observed, observe
+from interpkit.parts._observe import Observed, Seen, observe
 from interpkit.probe import Probe
+from interpkit.processes import process_group
 from interpkit.results import Association, Gallery, PartScores, Stability, TemplateScores
 from interpkit.running import (
     Align,
@@ -43,6 +45,7 @@ from interpkit.running import (
     place,
     silent,
 )
+from interpkit.running.beginning import begin, check_room, made_once
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -69,6 +72,7 @@ def score_parts_layers(
     threads: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    work: Work | None = None,
 ) -> dict[str, PartScores]:
     """Measure how part-like the units of every layer of the probe are, and how steadily they fire.
 
@@ -105,10 +109,14 @@ def score_parts_layers(
         For the baselines that are drawn at random.
     progress
         Called as progress(stage, done, total).
+    work
+        Where finished work is kept, for the same call to go on with; default: nowhere. With ``cache="ram"`` the maps
+        are not kept, and their pass begins again.
 
     Returns
     -------
-    A result a layer, in the probe's order.
+    A result a layer, in the probe's order. Of several processes that ``torchrun`` has started, each looks at its share
+    of the images, and the first one has the results; the others give none.
 
     Raises
     ------
@@ -118,42 +126,48 @@ def score_parts_layers(
     """
     options = {name: value for name, value in locals().items() if name in DECIDING}
     check_options(options)
-    probe = probe if device is None else probe.on(device)
-    chosen = labels.select(split=split, limit=limit)
-    watch = Stopwatch()
-    # Before the pass: landmarks that are wrong end the run here.
-    landmarks = landmarks_of(chosen, probe.preprocessing.size, skip_bad=skip_bad)
-    check_maps(probe.shapes())
-    shapes = [(len(chosen), *shape) for shape in probe.shapes().values()]
-    with (
-        kept_arrays(shapes, cache=cache, scratch=scratch) as (arrays, where),
-        fed(
-            probe, chosen, batch_size=batch_size, memory_format=memory_format, threads=threads, skip_bad=skip_bad
-        ) as ready,
-    ):
-        watch.lap("tuning")
-        placements = place(probe, chosen, align=align, seed=seed, skip_bad=skip_bad)
-        announce(len(chosen), ready.feeding, kept=where)
-        kept = dict(zip(probe.layers, arrays, strict=True))
-        rows, seen = observe(probe, chosen, ready, arrays=kept, progress=progress or silent)
-        watch.lap("activations")
-        work = _Work(
-            probe=probe,
-            labels=labels,
-            chosen=chosen,
-            feeding=ready.feeding,
-            rows=rows,
-            landmarks=landmarks,
-            options=options,
-            watch=watch,
-            where=where,
-            progress=progress or silent,
-        )
-        return work.results(seen, placements)
+    with process_group(device) as (group, on), group.together():
+        probe = probe if on is None else probe.on(on)
+        chosen = labels.select(split=split, limit=limit)
+        watch, show = Stopwatch(), (progress if group.first else None) or silent
+        # Before the pass: landmarks that are wrong end the run here.
+        landmarks = landmarks_of(chosen, probe.preprocessing.size, skip_bad=skip_bad)
+        check_maps(probe.shapes())
+        check_room(cache, scratch)
+        begin(work, probe, chosen, verb="parts", options=options, group=group, also=[cache])
+        how = {name: options[name] for name in ("batch_size", "memory_format", "threads", "skip_bad")}
+        with fed(probe, chosen, **how, group=group, work=work) as ready:
+            # The first process has room for all images, others for their own.
+            rows = len(chosen) if group.first else max(len(ready.feeder.span), 1)
+            shapes = [(rows, *shape) for shape in probe.shapes().values()]
+            with kept_arrays(shapes, cache=cache, scratch=scratch, work=work, group=group) as (arrays, where):
+                watch.lap("tuning")
+                placements = place(probe, chosen, align=align, seed=seed, skip_bad=skip_bad)
+                if group.first:
+                    announce(len(chosen), ready.feeding, kept=where)
+                kept = dict(zip(probe.layers, arrays, strict=True))
+                seen = observe(probe, chosen, ready, arrays=kept, progress=show)
+                watch.lap("activations")
+                if seen is None:
+                    return {}
+                run = _Layers(
+                    probe=probe,
+                    labels=labels,
+                    chosen=chosen,
+                    feeding=ready.feeding,
+                    rows=seen.rows,
+                    landmarks=landmarks,
+                    options=options,
+                    watch=watch,
+                    where=where,
+                    progress=show,
+                    work=work,
+                )
+                return run.results(seen, placements)
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Layers:
     """From the kept maps of a run to its results.
 
     Attributes
@@ -174,10 +188,11 @@ class _Work:
     watch: Stopwatch
     where: str
     progress: Progress
+    work: Work | None
 
-    def results(self, seen: Mapping[str, Observed], placements: Mapping[str, Placement]) -> dict[str, PartScores]:
+    def results(self, seen: Seen, placements: Mapping[str, Placement]) -> dict[str, PartScores]:
         """A result a layer."""
-        found = {layer: self._measured(layer, one, placements[layer]) for layer, one in seen.items()}
+        found = {layer: self._measured(layer, one, placements[layer]) for layer, one in seen.layers.items()}
         run = Run(
             verb="parts",
             functions=("score_parts", "score_parts_layers"),
@@ -188,6 +203,7 @@ class _Work:
             feeding=self.feeding,
             watch=self.watch,
             notes=(f"maps kept: {self.where}",),
+            content=seen.content,
         )
         return {layer: PartScores(**fields, provenance=run.provenance) for layer, fields in found.items()}
 
@@ -197,7 +213,7 @@ class _Work:
         classes = self._classes
         stability = self._stability(seen, classes, cell_centres(placement, map_size))
         self.watch.lap(f"stability of {layer}")
-        templates = measure_templates(seen, classes, seed=self._seed, progress=self.progress)
+        templates = self._templates(layer, seen, classes)
         self.watch.lap(f"templates of {layer}")
         overlaps = self._association(layer, seen, placement)
         self.watch.lap(f"part masks of {layer}")
@@ -249,21 +265,39 @@ class _Work:
             seed=self._seed,
         )
 
+    def _templates(self, layer: str, seen: Observed, classes: Classes) -> TemplateScores:
+        """How much maps tell of templates; made once, since it takes long."""
+
+        def made() -> list[TemplateScores]:
+            return [measure_templates(seen, classes, seed=self._seed, progress=self.progress)]
+
+        return made_once(self.work, self._kept_as(layer, "templates"), kind=TemplateScores, make=made)[0]
+
     def _association(self, layer: str, seen: Observed, placement: Placement) -> Association | None:
-        """Overlap with part masks; None without any."""
+        """Overlap with part masks, made once; None without any."""
         if not len(masked_parts(self.chosen)):
             return None
-        return measure_association(
-            seen,
-            self.chosen,
-            self.rows,
-            placement=placement,
-            probe=self.probe,
-            layer=layer,
-            radius=self.options["radius"],
-            seed=self._seed,
-            progress=self.progress,
-        )
+
+        def made() -> list[Association]:
+            found = measure_association(
+                seen,
+                self.chosen,
+                self.rows,
+                placement=placement,
+                probe=self.probe,
+                layer=layer,
+                radius=self.options["radius"],
+                seed=self._seed,
+                progress=self.progress,
+            )
+            return [] if found is None else [found]
+
+        found = made_once(self.work, self._kept_as(layer, "association"), kind=Association, make=made)
+        return found[0] if found else None
+
+    def _kept_as(self, layer: str, what: str) -> str:
+        """Under which name work on a layer is kept."""
+        return f"{what}-{self.probe.layers.index(layer)}"
 
     def _shown(
         self, seen: Observed, classes: Classes, *, stability: Stability | None, templates: TemplateScores

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+# What JSON calls the whole of the seconds, among those of the stages.
+_TOTAL = "total"
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -26,9 +29,11 @@ class Provenance:
     seed, device, batch_size, memory_format, threads
         What the pass ran with. Results are bit-identical when these are equal.
     when, seconds
-        Start (ISO 8601, UTC) and duration.
+        Start (ISO 8601, UTC) and duration; of a run that was killed and went on, of its last part.
     stages
         Seconds of each stage of the run.
+    labels_content
+        A digest of the bytes of all images and label files looked at (`interpkit.labels.content`); '' where unknown.
     notes
         What the reader must be told: random weights, assumed preprocessing, where maps were kept.
     """
@@ -51,6 +56,7 @@ class Provenance:
     seconds: float
     stages: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    labels_content: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -73,13 +79,20 @@ class Provenance:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; all that two equal runs differ in is ``when`` and ``seconds``."""
+        values = asdict(self)
+        stages = values.pop("stages")
+        return {**values, "seconds": {_TOTAL: self.seconds, **stages}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
-        """The inverse of ``to_dict``."""
-        return cls(**{**values, "notes": tuple(values.get("notes", ()))})
+        """The inverse of ``to_dict``, which once wrote ``seconds`` as a number and ``stages`` beside it."""
+        stages = dict(values.get("stages", {}))
+        seconds = values["seconds"]
+        if isinstance(seconds, Mapping):
+            stages = {name: value for name, value in seconds.items() if name != _TOTAL}
+            seconds = seconds[_TOTAL]
+        return cls(**{**values, "seconds": seconds, "stages": stages, "notes": tuple(values.get("notes", ()))})
 
 
 def fingerprint(

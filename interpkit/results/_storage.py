@@ -1,6 +1,5 @@
 """Results on disk: ``<run>/<layer>/`` with result.json written last, pictures once per run in ``<run>/images/``."""
 
-import errno
 import hashlib
 import json
 import os
@@ -17,19 +16,15 @@ import numpy as np
 from interpkit import _plugins
 from interpkit.errors import ResultError, nearest
 from interpkit.results._parts import Parts
-from interpkit.writing import written
+from interpkit.results._reading import ARRAYS, Held, read_arrays, read_document, read_documents
+from interpkit.results._types import check_types
+from interpkit.writing import NO_PLACE, written
 
 FORMAT = 1
 MANIFEST = "result.json"
 PICTURES = "images"
 # Letters of a folder's name: file systems take 255 bytes, of which a verb and a temporary name need some.
 LONGEST = 160
-# What an operating system says where nothing can be written: no room, no right to, or a file in the way of a folder.
-NO_PLACE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.EEXIST, errno.ENOTDIR),
-}
 
 
 def safe_name(name: str) -> str:
@@ -201,14 +196,17 @@ def read_about(folder: Path) -> dict[str, Any]:
         close = nearest(folder.name, [p.name for p in runs_beside(folder)])
         hint = f"; nearest: {', '.join(close)}" if close else ""
         raise ResultError(f"no result in {folder}: a result is a folder with {MANIFEST}{hint}")
-    try:
-        about: dict[str, Any] = json.loads(path.read_text())
-        version, _ = int(about["format"]), str(about["kind"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultError(f"{path} is damaged: {error}") from error
+    about = read_document(path)
+    if not isinstance(about, dict):
+        raise ResultError(f"{path} is damaged: it holds no names and values")
+    version, kind = about.get("format"), about.get("kind")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ResultError(f"{path} is damaged: its format is {version!r}")
     if version > FORMAT:
         raise ResultError(f"{path} has format {version}; this interpkit reads up to {FORMAT}: upgrade it")
-    return about
+    if not isinstance(kind, str):
+        raise ResultError(f"{path} is damaged: its kind is {kind!r}")
+    return Held(about, f"{MANIFEST} says nothing of {{}}")
 
 
 def runs_beside(folder: Path) -> list[Path]:
@@ -244,15 +242,24 @@ def load(folder: str | Path) -> Any:  # noqa: ANN401 - the type is what was save
         raise ResultError(f"{where / MANIFEST} holds {about['kind']!r}, which this interpkit cannot read")
     kind = _plugins.load("interpkit.results", about["kind"])
     try:
-        # Opened here: of an archive that is none, np.load would leave the file open.
-        with (where / "scores.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        documents = {p.stem: json.loads(p.read_text()) for p in where.glob("*.json") if p.name != MANIFEST}
+        arrays, documents = read_arrays(where / ARRAYS), read_documents(where, manifest=MANIFEST)
         pictures = StoredPictures(where.parent / PICTURES, tuple(about.get("pictures", ())))
-        return kind.from_parts(Parts(about=about, arrays=arrays, documents=documents, pictures=pictures))
+        result = kind.from_parts(Parts(about=about, arrays=arrays, documents=documents, pictures=pictures))
+        check_types(result)
+        # Numbers may be of the right kind and still not belong together.
+        result.summary(), result.table()
     except Exception as error:  # a damaged archive can raise about anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ResultError(f"{where} is damaged: {reason}") from error
+        raise ResultError(f"{where} is damaged: {_reason(error)}") from error
+    return result
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in the reader's own words where there are any."""
+    if isinstance(error, KeyError):
+        return f"it says nothing of {error.args[0]!r}" if error.args else "something in it is missing"
+    if isinstance(error, ValueError | ResultError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def load_run(run: str | Path) -> list[Any]:

@@ -58,7 +58,7 @@ class FineTuning(Brief):
     epochs
         Trained; fewer than asked for where training was stopped early.
     history
-        One row an epoch: ``epoch`` (from 1), ``path``, ``rate``, ``seconds``, ``loss``, ``task``, ``penalty``,
+        One row an epoch: ``epoch`` (from 1), ``path``, ``rate``, ``loss``, ``task``, ``penalty``,
         ``train_accuracy``, ``validation_loss``, ``validation_accuracy``, and what the loss says of itself.
     confusion
         (K, K) validation images of the class of the row that were called the class of the column; (K, 4) true

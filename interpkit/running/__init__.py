@@ -2,9 +2,10 @@
 
 from interpkit.running.asking import COMMON, Run, command_line, planned_fingerprint
 from interpkit.running.bars import progress
-from interpkit.running.feeding import Fed, Progress, check_finite, fed, first_images, forward, silent
+from interpkit.running.feeding import Fed, Progress, Settled, check_finite, fed, first_images, forward, silent
 from interpkit.running.layers import one_layer
 from interpkit.running.placing import ALIGNMENTS, Align, label_grid, place
+from interpkit.running.resuming import Stage, resumed
 from interpkit.running.sources import LabelSetPictures
 from interpkit.running.stopwatch import Stopwatch, announce
 
@@ -16,6 +17,8 @@ __all__ = [
     "LabelSetPictures",
     "Progress",
     "Run",
+    "Settled",
+    "Stage",
     "Stopwatch",
     "announce",
     "check_finite",
@@ -28,5 +31,6 @@ __all__ = [
     "place",
     "planned_fingerprint",
     "progress",
+    "resumed",
     "silent",
 ]

@@ -44,6 +44,11 @@ def _preprocessing(probe: Probe) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+def versions() -> dict[str, str]:
+    """Of this package and of those that it computes with."""
+    return {"interpkit": _version("interpkit-cnn"), **{name: _version(name) for name in PACKAGES}}
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -69,6 +74,8 @@ class Run:
         What the reader must be told.
     command
         What is typed to make it, where that is not the verb.
+    content
+        Of the files looked at, as `Fed.settle` gives it.
     """
 
     verb: str
@@ -81,6 +88,7 @@ class Run:
     watch: Stopwatch
     notes: tuple[str, ...] = ()
     command: str = ""
+    content: str = ""
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -95,7 +103,7 @@ class Run:
             labels=self.labels.name,
             labels_sha=self.labels.sha,
             preprocessing=_preprocessing(probe),
-            versions={"interpkit": _version("interpkit-cnn"), **{name: _version(name) for name in PACKAGES}},
+            versions=versions(),
             seed=int(self.options["seed"]),
             device=str(probe.device),
             batch_size=feeding.batch_size,
@@ -105,6 +113,7 @@ class Run:
             seconds=round(sum(seconds.values()), 3),
             stages={stage: round(value, 3) for stage, value in seconds.items()},
             notes=(*probe.loaded.notes, *self.notes),
+            labels_content=self.content,
         )
 
 

@@ -14,6 +14,7 @@ from interpkit.dissection import dissect
 from interpkit.entanglement import entangle
 from interpkit.errors import InterpkitError, ResultError
 from interpkit.finetuning import finetune
+from interpkit.finetuning._folder import look
 from interpkit.labels import LabelSet
 from interpkit.models import LoadedModel
 from interpkit.parts import score_parts
@@ -97,8 +98,8 @@ def before_after(
     seed
         Of both, so that they start and go alike.
     resume, overwrite
-        Go on with what an earlier call left in ``out``; or replace it. The same call again, of a study that has ended,
-        gives its comparison without either.
+        As for `finetune`. The same call again goes on with what was cut off, and of a study that has ended gives its
+        comparison, without either.
     progress
         Called as progress(stage, done, total).
 
@@ -163,13 +164,18 @@ class _Study:
         Raises
         ------
         ResultError
-            If another study lies there, or a part of one, and it is neither to be gone on with nor to be replaced.
+            If another study lies there, which is not to be replaced.
         """
         folder, resume = finished(self.out), self.training["resume"]
-        if self.training["overwrite"] or (folder is None and resume):
+        if self.training["overwrite"]:
             return None
         if folder is None:
-            raise ResultError(f"{self.out} already holds a study that was cut off; resume or overwrite it")
+            _LOG.info("going on with the study in %s, which was cut off", self.out)
+            # A network that is trained already is found to be the one asked for before the other is trained.
+            for name in NAMES:
+                if look(self.out / name, resume=True, overwrite=False) == "finished":
+                    self.train(name)
+            return None
         try:
             for name in NAMES:
                 self.train(name, resume=True)

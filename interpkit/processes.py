@@ -1,23 +1,34 @@
-"""One training in several processes, as ``torchrun`` starts them: each takes its share of every batch."""
+"""One run in several processes, as ``torchrun`` starts them."""
 
 import atexit
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from itertools import count
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
 
-from interpkit.errors import InterpkitError
+from interpkit.errors import InterpkitError, one_line
 
 T = TypeVar("T")
+
+FAILED = "interpkit/failed"
+
+# Seconds between two looks at the others while waiting for them.
+LOOK = 0.02
+
+
+class OthersError(InterpkitError):
+    """What stopped another process, and so this one too."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together; a single one by default.
+    """The processes that work together; a single one by default.
 
     Attributes
     ----------
@@ -55,10 +66,77 @@ class Group:
                 box = [work()]
             except InterpkitError as error:
                 box = [error]
+        self.meet()
         distributed.broadcast_object_list(box)
         if isinstance(box[0], InterpkitError):
-            raise box[0]
+            raise box[0] if self.first else OthersError(str(box[0]))
         return cast(T, box[0])
+
+    def merge(self, mine: T, take: Callable[[T], None]) -> None:
+        """Hand what every process brings to the first one, in their order, its own first, one at a time."""
+        if self.first:
+            take(mine)
+        if self.world == 1:
+            return
+        self.meet()
+        if not self.first:
+            distributed.send_object_list([mine], dst=0)
+            return
+        for rank in range(1, self.world):
+            box: list[T | None] = [None]
+            distributed.recv_object_list(box, src=rank)
+            take(cast(T, box[0]))
+
+    def share(self, images: int, *, block: int) -> range:
+        """The images that this process takes: whole blocks of consecutive ones, as even as they go."""
+        blocks = -(-images // block)
+        first, last = (blocks * rank // self.world * block for rank in (self.rank, self.rank + 1))
+        return range(min(first, images), min(last, images))
+
+    def check(self) -> None:
+        """Stop if another process has stopped.
+
+        Raises
+        ------
+        OthersError
+            With the other's message.
+        """
+        if self.world > 1 and _store().check([FAILED]):
+            raise OthersError(_store().get(FAILED).decode())
+
+    def meet(self) -> None:
+        """Wait for the others; whoever fails on the way there stops all, where a collective would wait for ever.
+
+        Raises
+        ------
+        InterpkitError
+            If another process has stopped.
+        """
+        if self.world == 1:
+            return
+        name = f"interpkit/met/{next(_meetings)}"
+        _store().add(name, 1)
+        while int(_store().add(name, 0)) < self.world:
+            self.check()
+            time.sleep(LOOK)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Work that stops in all processes when it fails in one."""
+        try:
+            yield
+        except BaseException as error:
+            # All may stop at the same mistake: one of them says so.
+            if self.world == 1 or isinstance(error, OthersError):
+                raise
+            said = f"process {self.rank} of {self.world} stopped: {_reason(error)}"
+            mine = str(self.rank).encode()
+            first = _store().compare_set(f"{FAILED}/by", "", mine.decode()) == mine
+            if first:
+                _store().set(FAILED, said)
+            if first or not isinstance(error, InterpkitError):
+                raise
+            raise OthersError(str(error)) from None
 
     def average_gradients(self, parameters: Iterable[nn.Parameter], *, share: float) -> None:
         """Gradients of the whole batch, of which this process saw a ``share``.
@@ -83,6 +161,21 @@ class Group:
         for module in modules:
             for buffer in module.buffers():
                 distributed.broadcast(buffer, 0)
+
+
+def _reason(error: BaseException) -> str:
+    return one_line(error) if isinstance(error, Exception) else type(error).__name__
+
+
+ALONE = Group()
+
+# Every process comes to the same meetings in the same order.
+_meetings = count()
+
+
+def _store() -> Any:  # noqa: ANN401 - torch gives its type no public name
+    """What all processes can read and write at any time."""
+    return distributed.distributed_c10d._get_default_store()
 
 
 @contextmanager
