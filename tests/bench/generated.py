@@ -11,7 +11,8 @@ from PIL import Image
 from interpkit.labels import ImageLabels, LabelSet
 from interpkit.labels.contents import Contents, Source, numbering_of
 
-CONCEPTS, CATEGORIES = 40, ("object", "part")
+# As many as Broden has, or one more.
+CONCEPTS, CATEGORIES = 1198, ("object", "part")
 
 
 class Generated(LabelSet):

@@ -139,13 +139,16 @@ def tail(network: Network, images: int) -> int:
 
 
 def memory(network: Network, cost: Cost, images: int) -> float:
-    """Bytes of one process beyond Python and its libraries: weights, values for thresholds, counts, top images."""
+    """Bytes of one process beyond Python and its libraries, at most.
+
+    Weights, what a short run takes besides, values for thresholds, counts, top images.
+    """
     units, h, w = network.maps
     kept = tail(network, images)
     thresholds = 4 * units * (kept + max(min(kept, 1 << 16), 2048))
     width = 4 if images * GRID**2 < 2**31 else 8
     counts = units * CONCEPTS * (BLOCKS + 1) * width
-    return cost.network + thresholds + counts + 4 * units * TOP * h * w
+    return cost.network + cost.peak + thresholds + counts + 4 * units * TOP * h * w
 
 
 def seconds(network: Network, cost: Cost, images: int, *, processes: int, rate: float, kept: bool) -> float:
@@ -213,9 +216,6 @@ def main() -> None:
     costs = {network: measured(network, images=asked.images, turns=asked.turns) for network in NETWORKS}
     rate = handing()
     print("\n".join([*points(costs, rate), "", *table(costs, rate)]))
-    for network, cost in costs.items():
-        computed = memory(network, cost, 3 * asked.images) - cost.network
-        print(f"{network.name}: {cost.peak / 1e6:.0f} MB measured beyond the network, {computed / 1e6:.0f} computed")
 
 
 if __name__ == "__main__":

@@ -77,8 +77,10 @@ def tried(trial: Trial, seed: int) -> Told:
         check=False,
     )
     if ended.returncode:
+        print(trial.fault, trial.command, f"ended with {ended.returncode}", file=sys.stderr, sep=" | ", flush=True)
         return Told(other=1, said=[ended.stderr[-4000:]])
     found = json.loads(ended.stdout.splitlines()[-1])
+    print(trial.fault, trial.command, found, file=sys.stderr, sep=" | ", flush=True)
     return Told(**{**found, "phases": Counter(found["phases"])})
 
 
