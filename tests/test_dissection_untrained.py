@@ -158,5 +158,5 @@ def test_the_device_asked_for_is_that_of_every_process(labels, monkeypatch):
 
     monkeypatch.setattr(_untrained, "passes", looking)
     with pytest.raises(KeyboardInterrupt):
-        untrained(probe(), labels, device="cpu")
+        untrained_layers(probe(), labels, device="cpu")
     assert asked == ["cpu"]

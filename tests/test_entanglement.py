@@ -38,6 +38,14 @@ DEFAULTS: dict[str, Any] = {
 Floats = NDArray[np.float64]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _links_followed():
+    """Other tables beside the same images: the sets here lead there by links."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTERPKIT_FOLLOW_LINKS", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory) -> LabelSet:
     return listed_set(tmp_path_factory.mktemp("labels") / "set")

@@ -369,7 +369,7 @@ def test_room_is_looked_for_once(labels, tmp_path, monkeypatch):
 
     monkeypatch.setattr("interpkit.finetuning._supply.choose", shrinking)
     result = trained(labels, tmp_path / "out", epochs=1)
-    assert "features below added kept: ram (for now)" in result.provenance.notes
+    assert "features below added kept" in result.provenance.notes
     assert len(asked) == 1
 
 

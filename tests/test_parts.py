@@ -35,6 +35,14 @@ Floats = NDArray[np.float64]
 Point = tuple[float, float]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _links_followed():
+    """Other tables beside the same images: the sets here lead there by links."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTERPKIT_FOLLOW_LINKS", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory) -> LabelSet:
     """Landmarks and classes."""

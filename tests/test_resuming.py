@@ -378,5 +378,5 @@ def test_another_version_of_a_package_takes_nothing_over(labels, tmp_path, monke
     told = asking.versions()
     for here in (told, {**told, "pillow": "other"}, {**told, "torchvision": "other"}):
         monkeypatch.setattr(beginning, "versions", here.copy)
-        beginning.begin(Keys(), probe(("stem",)), labels, verb="dissect", options={}, group=ALONE)
+        beginning.begin(Keys(), probe(), labels, verb="dissect", options={}, group=ALONE)
     assert len(set(keys)) == 3

@@ -254,7 +254,13 @@ class Job:
         """Whether the label set's files hold what they held when a result was made."""
         from interpkit.labels import changed_since, content
 
-        looked = self._labels.select(split=made.options.get("split"), limit=made.options.get("limit"))
+        options = made.options
+        chosen = getattr(import_module(self._verb.module), "images_of", None)
+        looked = (
+            self._labels.select(split=options["split"], limit=options["limit"])
+            if chosen is None
+            else chosen(self._labels, options)
+        )
         if not changed_since(looked, datetime.fromisoformat(made.when)):
             return True
         return bool(made.labels_content == content(looked))

@@ -129,7 +129,7 @@ def entangle_layers(
     options["analyses"] = analyses = in_order(analyses)
     with process_group(device) as (group, where), group.together():
         probe = probe if where is None else probe.on(where)
-        chosen = _chosen(labels, by_label=target == "label", split=split, limit=limit)
+        chosen = images_of(labels, options)
         watch, show = Stopwatch(), (progress if group.first else None) or silent
         check_possible(probe, chosen, analyses, by_label=target == "label")
         known = _known(chosen, limit) if target == "label" else None
@@ -188,12 +188,12 @@ def _arrays(probe: Probe, ready: Fed, *, images: int, twice: bool) -> Iterator[d
         yield dict(zip(probe.layers, zip_longest(arrays[:count], arrays[count:]), strict=True))
 
 
-def _chosen(labels: LabelSet, *, by_label: bool, split: str | None, limit: int | None) -> LabelSet:
-    """The images asked for; where their labels are asked about, those that have a class."""
-    chosen = labels.select(split=split)
-    if by_label and chosen.classes is not None:
+def images_of(labels: LabelSet, options: Mapping[str, Any]) -> LabelSet:
+    """The images that a run with these options looks at; where their labels are asked about, those with a class."""
+    chosen = labels.select(split=options["split"])
+    if options["target"] == "label" and chosen.classes is not None:
         chosen = chosen.classified()
-    return chosen.select(limit=limit)
+    return chosen.select(limit=options["limit"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """fit_graph(): Probe x images of one class -> ExplanatoryGraph; infer(): where its nodes are on new images."""
 
 from interpkit.graph._checks import DECIDING
+from interpkit.graph._chosen import images_of
 from interpkit.graph._decoder import Decoder, train_decoder
 from interpkit.graph._fit import fit_graph, planned_fingerprint
 from interpkit.graph._found import Found, Patterns
@@ -12,6 +13,7 @@ __all__ = [
     "Found",
     "Patterns",
     "fit_graph",
+    "images_of",
     "infer",
     "planned_fingerprint",
     "train_decoder",

@@ -1,6 +1,8 @@
 """Which images a graph is fitted to: those of one class, and which of them are kept apart."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,12 @@ Ints = npt.NDArray[np.int64]
 FEWEST = 10
 MOST = 1000
 SHARE = 0.75
+
+
+def images_of(labels: LabelSet, options: Mapping[str, Any]) -> LabelSet:
+    """The images that a graph with these options looks at."""
+    mine, _ = of_class(labels.select(split=options["split"]), options["class_name"])
+    return mine.select(limit=options["limit"])
 
 
 def of_class(labels: LabelSet, class_name: str | None) -> tuple[LabelSet, str]:
