@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from interpkit.errors import ResultError
 from interpkit.holding import FILE, Held, holder
-from interpkit.writing import NO_PLACE, written
+from interpkit.writing import unwritable, written
 
 FORMAT = 1
 ABOUT = "about.json"
@@ -170,8 +170,11 @@ class Work:
         self.commit(name, {}, plain)
 
     def release(self) -> None:
-        """Let go of the folder, which stays for a run that goes on."""
+        """Let go of the folder, which stays for a run that goes on if there is anything in it."""
         self._held.release()
+        with suppress(OSError):
+            self.folder.rmdir()
+            self.folder.parent.rmdir()
 
     def drop(self) -> None:
         """Remove the folder: the run is done and its result saved."""
@@ -181,10 +184,7 @@ class Work:
             # The lock goes last: whoever comes once that is gone finds a folder that nobody empties any more.
             for old in self._others():
                 shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
-        self._held.release()
-        with suppress(OSError):
-            self.folder.rmdir()
-            self.folder.parent.rmdir()
+        self.release()
 
 
 def work_key(*parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
@@ -221,11 +221,5 @@ def unfinished(root: Path) -> Iterator[Unfinished]:
         yield Unfinished(title, folder, size, changed, holder(folder))
 
 
-@contextmanager
-def _one_line(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_PLACE:
-            raise
-        raise ResultError(f"cannot keep finished work in {folder}: {error.strerror}") from error
+def _one_line(folder: Path) -> AbstractContextManager[None]:
+    return unwritable(lambda why: ResultError(f"cannot keep finished work in {folder}: {why}"))

@@ -2,11 +2,14 @@
 
 import errno
 import os
+import shutil
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
+
+from interpkit.errors import ResultError
 
 # What an operating system says where there is no room.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -15,6 +18,32 @@ NO_PLACE = FULL | {
     *(errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
 }
+
+
+@contextmanager
+def unwritable(say: Callable[[str], Exception]) -> Iterator[None]:
+    """Where nothing can be written, the error that ``say`` makes of the operating system's reason; bugs stay bugs."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise say(error.strerror or type(error).__name__) from error
+
+
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """``ResultError`` in one line, with what room there is, where a folder cannot be written."""
+    return unwritable(
+        lambda why: ResultError(f"cannot write {folder}: {why} ({_free(folder) / 1e6:,.0f} MB free there)")
+    )
+
+
+def _free(folder: Path) -> int:
+    """Bytes free where a folder is or would be."""
+    for there in (folder.absolute(), *folder.absolute().parents):
+        with suppress(OSError):
+            return shutil.disk_usage(there).free
+    return 0
 
 
 @contextmanager

@@ -76,6 +76,15 @@ def test_the_same_key_goes_on_whatever_the_run_is_called(folder):
         assert work.state("pass").plain == {"next": 1}
 
 
+def test_a_run_that_kept_nothing_leaves_no_folder(folder):
+    with opened(folder):
+        assert folder.is_dir()
+    assert not folder.parent.exists()
+    with begun(folder) as work:
+        work.commit("pass", {}, {"next": 1})
+    assert names(folder) == {ABOUT, "pass.npz"}
+
+
 @pytest.mark.parametrize(
     "about", [b"", b"[]", b"3", b'{"format": 99, "key": "a", "title": ""}', b'{"key": "a"}', b"\xff"]
 )

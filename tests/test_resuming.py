@@ -312,8 +312,9 @@ class Rows:
 class Tape(Feeder):
     """Batches of two rows each, and which rows were asked for."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, *, bad: int | None = None) -> None:
         self.span = range(rows)
+        self.bad = bad
         self.skipped = []
         self.content = 0
         self.asked: list[int] = []
@@ -323,7 +324,15 @@ class Tape(Feeder):
         for start in range(first or 0, self.span.stop, 2):
             self.asked.append(start)
             self.content += start
+            if start == self.bad:
+                self.skipped.append(start)
+                raise ImageError("gone")
             yield Batch(np.arange(start, start + 2), None, start + 2)  # type: ignore[arg-type]
+
+
+def take_in(tape: Tape, rows: Rows, work: Work) -> None:
+    for batch in resumed(tape, rows, work=work, name="pass"):
+        rows.add(batch)
 
 
 def test_a_pass_that_lost_what_it_knew_begins_again(tmp_path):
@@ -334,18 +343,31 @@ def test_a_pass_that_lost_what_it_knew_begins_again(tmp_path):
             if batch.stop == 4:
                 break
         again, tape = Rows(), Tape(6)
-        for batch in resumed(tape, again, work=work, name="pass"):
-            again.add(batch)
+        take_in(tape, again, work)
         assert (again.rows, tape.asked) == ([0, 1, 2, 3, 4, 5], [2, 4])
         assert tape.content == 0 + 2 + 4
         again, tape = Rows(), Tape(6)
         again.lost = True
-        for batch in resumed(tape, again, work=work, name="pass"):
-            again.add(batch)
+        take_in(tape, again, work)
         assert tape.asked == [0, 2, 4]
         again, tape = Rows(), Tape(6)
         assert list(resumed(tape, again, work=work, name="pass")) == []
         assert again.rows == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_image_that_cannot_be_read_leaves_what_came_before_it(tmp_path):
+    with Work(tmp_path / "work", title="t", every=1000) as work:
+        tape, rows = Tape(8, bad=4), Rows()
+        with pytest.raises(ImageError, match="gone"):
+            take_in(tape, rows, work)
+    with Work(tmp_path / "work", title="t") as work:
+        tape, again = Tape(8), Rows()
+        take_in(tape, again, work)
+        assert tape.asked == [4, 6]
+        assert again.rows == list(range(8))
+        # What the pass had looked at beyond its last batch is looked at again.
+        assert tape.content == 0 + 2 + 4 + 6
+        assert tape.skipped == []
 
 
 def test_a_set_without_labels_goes_on_too(labels, tmp_path):

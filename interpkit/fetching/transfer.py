@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, IncompleteRead
 
 from interpkit.errors import LabelSetError, one_line
 from interpkit.fetching.sizes import room, size_text
-from interpkit.writing import NO_PLACE, written
+from interpkit.writing import unwritable, written
 
 _PIECE = 1 << 18
 # A connection that brought this much before it was cut is worth trying again as if it were the first.
@@ -316,14 +316,10 @@ def _reason(error: Exception) -> str:
     return re.sub(r"<[^>]*>:? ?", "", one_line(error)) or type(error).__name__
 
 
-@contextmanager
-def _one_line(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_PLACE:
-            raise
-        raise LabelSetError(
-            f"cannot write the download into {folder}: {error.strerror}; what has come is kept, and the same command "
-            "goes on from there; --out names another place"
-        ) from error
+def _one_line(folder: Path) -> AbstractContextManager[None]:
+    return unwritable(
+        lambda why: LabelSetError(
+            f"cannot write the download into {folder}: {why}; what has come is kept, and the same command goes on from "
+            "there; --out names another place"
+        )
+    )

@@ -4,8 +4,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from interpkit.holding import FILE as HELD
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import RECIPE, WEIGHTS
 from interpkit.results import PICTURES, picture_file, read_about, result_folders
-from interpkit.writing import FULL, NO_PLACE
+from interpkit.writing import writing
 
 # What a recipe of ours says it is.
 KIND = "finetuned"
@@ -171,24 +171,3 @@ def unmake(made: Sequence[Path]) -> None:
     for folder in made:
         with suppress(OSError):
             folder.rmdir()
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """One line where the folder cannot be written to, or its disk is full.
-
-    Raises
-    ------
-    ResultError
-        Saying so.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_PLACE:
-            raise
-        room = ""
-        if error.errno in FULL:
-            there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
-            room = f" ({shutil.disk_usage(there).free / 1e6:,.0f} MB free there)"
-        raise ResultError(f"cannot write {folder}: {error.strerror}{room}") from error

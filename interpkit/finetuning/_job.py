@@ -18,7 +18,7 @@ from interpkit.errors import InterpkitError, ModelError, ResultError
 from interpkit.feeding import Feeding
 from interpkit.finetuning import _checkpoint as checkpoint
 from interpkit.finetuning._evaluate import Judged, Validation
-from interpkit.finetuning._folder import Found, check_base, clear, look, make, tidy, trainings, unmake, writing
+from interpkit.finetuning._folder import Found, check_base, clear, look, make, tidy, trainings, unmake
 from interpkit.finetuning._gallery import galleries
 from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import Objective
@@ -34,6 +34,7 @@ from interpkit.models.finetuned import write_folder
 from interpkit.processes import Group
 from interpkit.results import FineTuning, Gallery, load, result_folder_name, save
 from interpkit.running import LabelSetPictures, Progress, Stopwatch
+from interpkit.writing import writing
 
 _LOG = logging.getLogger(__name__)
 

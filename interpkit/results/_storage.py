@@ -7,7 +7,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from interpkit.errors import ResultError, nearest
 from interpkit.results._parts import Parts
 from interpkit.results._reading import ARRAYS, Held, read_arrays, read_document, read_documents
 from interpkit.results._types import check_types
-from interpkit.writing import NO_PLACE, written
+from interpkit.writing import writing, written
 
 FORMAT = 1
 MANIFEST = "result.json"
@@ -106,7 +105,7 @@ def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  
     folder = Path(folder)
     _check_free(folder, overwrite=overwrite)
     parts: Parts = result.to_parts()
-    with _one_line_when_full(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -126,18 +125,6 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         raise ResultError(f"{folder} exists and holds no result, so it is left alone; choose another folder")
     if not overwrite:
         raise ResultError(f"{folder} already holds a result; choose another folder or pass overwrite (--overwrite)")
-
-
-@contextmanager
-def _one_line_when_full(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_PLACE:
-            raise
-        there = next(parent for parent in folder.absolute().parents if parent.exists())
-        free = shutil.disk_usage(there).free
-        raise ResultError(f"cannot write {folder}: {error.strerror} ({free / 1e6:,.0f} MB free there)") from error
 
 
 def _write_pictures(pictures: Mapping[str, bytes], folder: Path, *, overwrite: bool) -> None:

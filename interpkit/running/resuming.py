@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from interpkit.errors import ResultError
 from interpkit.feeding import Batch, Feeder
 from interpkit.keeping import LostError, Work
 
@@ -31,6 +32,8 @@ class Stage(Protocol):
 def resumed(feeder: Feeder, stage: Stage, *, work: Work | None, name: str) -> Iterator[Batch]:
     """The batches that ``stage`` has not taken in yet; what it has is committed from time to time, and at the end.
 
+    It is committed as well where the next batch cannot be read.
+
     Parameters
     ----------
     feeder
@@ -48,16 +51,34 @@ def resumed(feeder: Feeder, stage: Stage, *, work: Work | None, name: str) -> It
             first = int(before.plain["next"])
             feeder.read_before(before.plain["skipped"], upto=first, content=int(before.plain["content"], 16))
 
-    def commit(upto: int) -> None:
-        if work is not None:
-            plain = {"span": [span.start, span.stop], "next": upto, "skipped": list(feeder.skipped)}
-            plain["content"] = f"{feeder.content:x}"
-            work.commit(name, stage.state(), plain)
+    taken: dict[str, Any] = {}
 
-    for batch in feeder.batches(first=first):
+    def commit() -> None:
+        if work is not None and taken:
+            work.commit(name, stage.state(), taken)
+
+    batches = feeder.batches(first=first)
+    while True:
+        try:
+            batch = next(batches, None)
+        except BaseException:
+            # An image that cannot be read, or an interruption: neither undoes what came before.
+            with suppress(ResultError):
+                commit()
+            raise
+        if batch is None:
+            break
         yield batch
         # Only now has the caller taken it in.
+        taken = _taken(feeder, upto=batch.stop)
         if work is not None and work.due():
-            commit(batch.stop)
+            commit()
     if first < span.stop:
-        commit(span.stop)
+        taken = _taken(feeder, upto=span.stop)
+        commit()
+
+
+def _taken(feeder: Feeder, *, upto: int) -> dict[str, Any]:
+    """What a feeder had found when it gave its last batch; it finds more while it makes the next one."""
+    span = [feeder.span.start, feeder.span.stop]
+    return {"span": span, "next": upto, "skipped": list(feeder.skipped), "content": f"{feeder.content:x}"}
