@@ -143,12 +143,15 @@ def memory(network: Network, cost: Cost, images: int) -> float:
 
     Weights, what a short run takes besides, values for thresholds, counts, top images.
     """
-    units, h, w = network.maps
+    return cost.network + cost.peak + network.maps[0] * sum(unit_bytes(network, images))
+
+
+def unit_bytes(network: Network, images: int) -> tuple[int, int, int]:
+    """Bytes that a unit takes: values for its threshold and room to sort them, counts, top images."""
+    _, h, w = network.maps
     kept = tail(network, images)
-    thresholds = 4 * units * (kept + max(min(kept, 1 << 16), 2048))
     width = 4 if images * GRID**2 < 2**31 else 8
-    counts = units * CONCEPTS * (BLOCKS + 1) * width
-    return cost.network + cost.peak + thresholds + counts + 4 * units * TOP * h * w
+    return 4 * (kept + max(min(kept, 1 << 16), 2048)), CONCEPTS * (BLOCKS + 1) * width, 4 * TOP * h * w
 
 
 def seconds(network: Network, cost: Cost, images: int, *, processes: int, rate: float, kept: bool) -> float:
@@ -180,11 +183,18 @@ def size(value: float) -> str:
 
 def points(costs: Mapping[Network, Cost], rate: float) -> list[str]:
     """What was measured, as Markdown."""
-    lines = ["| network, layer | maps | first pass, ms an image | second pass, ms an image |", "|---|---|---|---|"]
+    heads = ["network, layer", "maps", "first pass, ms an image", "second pass, ms an image"]
+    heads += [f"kB a unit for thresholds, {images:,} images" for images in SIZES]
+    heads += ["kB a unit for counts", "kB a unit for top images", "bytes a unit and image on disk"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for network, cost in costs.items():
-        maps = " x ".join(map(str, network.maps))
-        row = f"{network.name} `{network.layer}` | {maps} | {1e3 * cost.first:.0f} | {1e3 * cost.second:.1f}"
-        lines.append(f"| {row} |")
+        _, h, w = network.maps
+        kept = [unit_bytes(network, images) for images in SIZES]
+        cells = [f"{network.name} `{network.layer}`", " x ".join(map(str, network.maps))]
+        cells += [f"{1e3 * cost.first:.0f}", f"{1e3 * cost.second:.1f}"]
+        cells += [f"{one[0] / 1e3:,.0f}" for one in kept]
+        cells += [f"{kept[0][1] / 1e3:.0f}", f"{kept[0][2] / 1e3:.0f}", f"{4 * h * w}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", f"From one process to another: {1e-6 / rate:,.0f} MB/s."]
 
 
