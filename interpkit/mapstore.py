@@ -275,7 +275,9 @@ def kept_arrays(
     else:
         with tempfile.TemporaryDirectory(dir=folder) as inside:
             files = [Path(inside) / str(number) for number in range(len(shapes))]
-            yield [_on_disk(file, shape, kind) for file, shape in zip(files, shapes, strict=True)], f"{place} ({why})"
+            arrays = [_on_disk(file, shape, kind) for file, shape in zip(files, shapes, strict=True)]
+        # They lie there without a name from here on: nothing is left of them however the process ends.
+        yield arrays, f"{place} ({why})"
 
 
 class Filled:

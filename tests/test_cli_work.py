@@ -329,6 +329,19 @@ def test_a_result_that_was_moved_away_comes_back(run: Run, labels: Path) -> None
     assert not Path("run/.body.old.abcdefgh").exists()
 
 
+def test_what_judges_a_result_that_was_replaced_is_not_shown(run: Run, labels: Path) -> None:
+    """A process was killed after it had put another dissection in the place of the one that was shuffled."""
+    assert run(*command(labels, "run"), "--shuffle-labels", "2")[0] == 0
+    made = json.loads(Path("run/body-shuffle/result.json").read_text())
+    assert run(*command(labels, "run"))[0] == 0
+    assert Path("run/body-shuffle/result.json").exists()
+    made["provenance"]["when"] = "2020-01-01T00:00:00+00:00"
+    Path("run/body-shuffle/result.json").write_text(json.dumps(made))
+    assert run(*command(labels, "run"))[0] == 0
+    assert not Path("run/body-shuffle").exists()
+    assert Path("run/body/result.json").exists()
+
+
 def test_a_result_that_came_while_the_folder_was_taken_is_not_replaced(
     run: Run, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -547,6 +547,24 @@ def test_analyses_stand_beside_the_matrix_and_move_nothing_in_it(pictured):
         assert (one.head, one.ablation, one.compression, one.localisation, one.adversarial) == ("", None, None, (), ())
 
 
+def test_an_image_that_goes_before_an_analysis_stops_the_run(pictured, monkeypatch, tmp_path):
+    from interpkit.entanglement import _requests
+
+    localise = _requests.localise
+
+    def after(*given: Any, **options: Any) -> Any:
+        image.rename(tmp_path / "away")
+        try:
+            return localise(*given, **options)
+        finally:
+            (tmp_path / "away").rename(image)
+
+    image = pictured.path(1)
+    monkeypatch.setattr(_requests, "localise", after)
+    with pytest.raises(ImageError, match="is missing"):
+        entangle(probe(["norm"]), pictured, analyses=("localisation",), **FED)
+
+
 def test_an_analysis_alone_is_that_of_several(pictured):
     several = entangle(probe(["norm"]), pictured, analyses=("compression", "ablation"), **FED)
     alone = entangle(probe(["norm"]), pictured, analyses=("ablation",), **FED)

@@ -77,8 +77,19 @@ def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any
     if {one.layer for one in results} >= set(planned.layers) and all(
         planned.same_files(one.provenance) for one in results
     ):
+        _drop_stale(folder, found, results)
         return sorted(results, key=lambda one: one.order)
     return []
+
+
+def _drop_stale(folder: Path, found: Sequence[Any], results: Sequence[Any]) -> None:
+    """Remove what judges results that these have replaced: a process was killed before it could."""
+    from interpkit.results import result_folder_name
+
+    for one in found:
+        of = JUDGES.get(one.provenance.verb)
+        if any(of == other.provenance.verb and one.provenance.when < other.provenance.when for other in results):
+            shutil.rmtree(folder / result_folder_name(one))
 
 
 def _check_place(folder: Path, there: Sequence[Path]) -> None:

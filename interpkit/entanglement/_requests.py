@@ -16,7 +16,7 @@ from interpkit.entanglement._head import Head
 from interpkit.entanglement._localisation import localise
 from interpkit.entanglement._redundancy import correlation
 from interpkit.entanglement._sample import Sample
-from interpkit.errors import InterpkitError, LabelSetError, ModelError
+from interpkit.errors import ImageError, InterpkitError, LabelSetError, ModelError
 from interpkit.keeping import Work
 from interpkit.labels import LabelSet
 from interpkit.probe import Probe
@@ -174,11 +174,14 @@ class _Asked:
     def compression(self) -> _Answer:
         return _Answer((compress(self.head, correlation(self.sample.pooled), seed=self.seed),))
 
-    # What comes to light after the pass is a warning: the rest of the run is worth keeping.
+    # What comes to light after the pass is a warning: the rest of the run is worth keeping. But an image that is gone
+    # may be back when the run goes on.
     def localisation(self) -> _Answer:
         """Localisation, or why there is none."""
         try:
             return _Answer(localise(self.sample, self.head, seed=self.seed))
+        except ImageError:
+            raise
         except InterpkitError as error:
             return _Answer(words=(f"no localisation: {error}",))
 
@@ -188,6 +191,8 @@ class _Asked:
         for attack in ATTACKS:
             try:
                 found.append(detect(self.sample, self.head, attack=attack, seed=self.seed))
+            except ImageError:
+                raise
             except InterpkitError as error:
                 warnings.append(f"no adversarial detection: {error}")
         return _Answer(tuple(found), tuple(warnings))
