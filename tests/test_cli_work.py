@@ -288,6 +288,32 @@ def test_what_is_held_is_left_alone(run: Run, some_left: Path) -> None:
     assert list(some_left.iterdir()) == []
 
 
+def test_what_goes_meanwhile_is_not_missed(run: Run, some_left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from interpkit.cli import _clean
+
+    looking = _clean.holder
+
+    def ends(folder: Path) -> str | None:
+        if folder.name == "bbb":
+            shutil.rmtree(some_left / "ccc", ignore_errors=True)
+        return looking(folder)
+
+    monkeypatch.setattr(_clean, "holder", ends)
+    listed = json.loads(run("data", "clean", "--json")[1])
+    assert [one["name"] for one in listed] == ["aaa", "bbb", "broden"]
+    (some_left / "ccc" / "0-of-1").mkdir(parents=True)
+    monkeypatch.setattr(_clean, "holder", looking)
+    asking = _clean._chosen
+
+    def chosen(there: list[_clean.Left], names: list[str], *, every: bool) -> list[_clean.Left]:
+        found = asking(there, names, every=every)
+        shutil.rmtree(some_left / "ccc")
+        return found
+
+    monkeypatch.setattr(_clean, "_chosen", chosen)
+    assert run("data", "clean", "ccc", "--yes")[0] == 0
+
+
 def test_asked_on_a_terminal(run: Run, some_left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interpkit.cli._clean.sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.confirm", lambda question: question != "Remove")

@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -95,10 +95,14 @@ def everything(scratch: Path | None) -> list[Left]:
     titles = {one.folder.parent: one.title for one in unfinished(root)}
     runs = [folder for folder in sorted(root.iterdir()) if folder.is_dir()] if root.is_dir() else []
     parts = sorted(data.glob(f"*/{FOLDER}")) if data.is_dir() else []
-    return [
-        *(_left(folder.name, titles.get(folder, "a run that had just begun"), folder) for folder in runs),
-        *(_left(part.parent.name, f"a part of the download of {part.parent.name}", part) for part in parts),
-    ]
+    found = [(folder.name, titles.get(folder, "a run that had just begun"), folder) for folder in runs]
+    found += [(part.parent.name, f"a part of the download of {part.parent.name}", part) for part in parts]
+    left = []
+    for one in found:
+        # A run that has ended since has taken it away.
+        with suppress(FileNotFoundError):
+            left.append(_left(*one))
+    return left
 
 
 def _left(name: str, what: str, folder: Path) -> Left:
@@ -139,16 +143,18 @@ def _chosen(there: Sequence[Left], names: Sequence[str], *, every: bool) -> list
 
 def _remove(one: Left) -> None:
     """Remove it, unless a process has come to it meanwhile."""
-    inside = [folder for folder in one.folder.iterdir() if folder.is_dir()]
-    for path in [one.folder.parent, one.folder, *inside]:
-        if who := holder(path):
-            raise InUseError(f"{one.name} ({one.what}) is in use by {who}; it is left alone")
     try:
+        inside = [folder for folder in one.folder.iterdir() if folder.is_dir()]
+        for path in [one.folder.parent, one.folder, *inside]:
+            if who := holder(path):
+                raise InUseError(f"{one.name} ({one.what}) is in use by {who}; it is left alone")
         with ExitStack() as held:
             # A download is held by the folder that it goes to, a run by those of its processes.
             for path in [one.folder.parent, *inside]:
                 held.enter_context(Held(path))
             shutil.rmtree(one.folder)
+    except FileNotFoundError:
+        return  # its run has ended and taken it away
     except OSError as error:
         raise InterpkitError(f"cannot remove {one.folder}: {error.strerror}") from error
 
