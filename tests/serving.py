@@ -60,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Give a file, or misbehave."""
         told, path = self.server.told, self.path.lstrip("/").partition("?")[0]
+        # Decided before the client can ask again: whoever only looks goes away at once.
+        looking = all(path != before for before, _ in told.asked)
         told.asked.append((path, self.headers.get("Range")))
         told.marks.append(self.headers.get("If-Range"))
         one = told.files.get(path)
@@ -72,11 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", one.moved)
             self.end_headers()
         else:
-            self._send(one)
+            self._send(one, looking=looking)
             if one.then is not None and not one.cuts:
                 told.files[path] = one.then
 
-    def _send(self, one: Served) -> None:
+    def _send(self, one: Served, *, looking: bool) -> None:
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         given = self.headers.get("If-Range")
         start = 0
@@ -100,8 +102,6 @@ class _Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.end_headers()
-        # Whoever only looks goes away at once.
-        looking = len([path for path, _ in self.server.told.asked if path == self.path.lstrip("/")]) == 1
         cut = one.cuts.pop(0) if one.cuts and not looking else None
         with suppress(ConnectionError):
             self.wfile.write(body[:cut])
