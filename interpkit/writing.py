@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -36,6 +37,16 @@ def writing(folder: Path) -> AbstractContextManager[None]:
     return unwritable(
         lambda why: ResultError(f"cannot write {folder}: {why} ({_free(folder) / 1e6:,.0f} MB free there)")
     )
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, at once: killed meanwhile, a process leaves nothing of that name.
+
+    What it leaves then begins with a dot, as what was being written does.
+    """
+    gone = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder.rename(gone / "was")
+    shutil.rmtree(gone)
 
 
 def _free(folder: Path) -> int:
