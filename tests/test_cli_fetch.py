@@ -64,6 +64,18 @@ def test_it_says_what_it_is_and_how_to_open_it(run: Run, server: Server, tmp_pat
     assert (status, out.splitlines()[-1]) == (0, f"already there: {tmp_path / 'data/town'}")
 
 
+def test_what_a_stop_left_undone_is_finished_without_asking(run: Run, server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "elsewhere"
+    assert run("data", "fetch", "town", "--yes", "--out", out)[0] == 0
+    (out / "manifest.toml").unlink()
+    (out / ".fetch/unpacked").mkdir(parents=True)
+    before = len(server.asked)
+    status, said, err = run("data", "fetch", "town", "--out", out)
+    assert (status, said.splitlines()[-1], err) == (0, f"already there: {out}", "")
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.toml", "town_8"]
+    assert len(server.asked) == before
+
+
 def test_it_asks_and_takes_no_for_an_answer(run, server, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("n"))
     status, out, _ = run("data", "fetch", "town")

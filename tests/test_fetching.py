@@ -1,5 +1,6 @@
 """plan() and fetch() against a real server: cuts, lies, wrong files, mirrors, full disks, two at once."""
 
+import errno
 import hashlib
 import json
 import os
@@ -326,6 +327,78 @@ def test_what_has_no_checksum_is_remembered_and_compared_later(server: Server, d
         get()
 
 
+def remembered(server: Server, data: Path, town: bytes) -> str:
+    """The set fetched once, so that its checksum is recorded, and removed again."""
+    url = server.offer("town.zip", town)
+    manifest(listed(url))
+    get()
+    shutil.rmtree(data / "town")
+    return url
+
+
+def test_a_wrong_file_is_not_kept_and_not_blamed_on_the_record(server: Server, data: Path, town: bytes) -> None:
+    url = remembered(server, data, town)
+    server.offer("town.zip", b"<!DOCTYPE html><title>Sign in</title>", etag="")
+    with pytest.raises(TransferError, match=r"either what came is not the file.* its authors have changed") as said:
+        get()
+    assert f"remove its entry from {data / KNOWN}, under {url}" in str(said.value)
+    assert "\n" not in str(said.value)
+    assert not (data / "town").exists(), "a page that was kept would be found there again"
+    server.offer("town.zip", town)
+    get()
+    whole(data)
+
+
+def test_a_mirror_gives_the_file_that_was_fetched_before(server: Server, data: Path, town: bytes) -> None:
+    url = remembered(server, data, town)
+    server.offer("town.zip", zipped({"town_8/index.csv": b"another"}))
+    wrong, right = server.offer("wrong.zip", b"<html>"), server.offer("right.zip", town)
+    manifest(listed(url, f'mirrors = ["{wrong}"]'))
+    with pytest.raises(TransferError, match=r"town.zip: what came is not .*wrong.zip: what came is not .*; either"):
+        get()
+    manifest(listed(url, f'mirrors = ["{wrong}", "{right}"]'))
+    get()
+    whole(data)
+
+
+def test_a_whole_file_of_another_size_is_not_the_one_that_is_wanted(server: Server, data: Path, town: bytes) -> None:
+    url = server.offer("town.zip", town)
+    manifest(listed(url))
+    planned = plan("town", patience=HASTY)
+    part, note = began(data, url, b"<html>")
+    server.asked.clear()
+    fetch(planned)
+    whole(data)
+    assert [given for _, given in server.asked] == [None], "nothing is put behind it"
+    shutil.rmtree(data / "town")
+    began(data, url, town[:-9])
+    note.write_text(json.dumps({"url": url, "size": None, "etag": '"one"', "modified": ""}))
+    manifest(listed(url, f"bytes = {len(town)}"))
+    planned = plan("town", patience=HASTY)
+    server.offer("town.zip", town[:-9])
+    with pytest.raises(TransferError, match=f"has {len(town) - 9} bytes, the one that is wanted {len(town)}"):
+        fetch(planned)
+    assert not part.exists()
+
+
+def began(data: Path, url: str, body: bytes) -> tuple[Path, Path]:
+    """The part and the note of a download that brought all of ``body`` and was stopped before it was looked at."""
+    folder, name = data / "town" / FOLDER, hashlib.sha256(url.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    part, note = folder / f"{name}.part", folder / f"{name}.json"
+    part.write_bytes(body)
+    note.write_text(json.dumps({"url": url, "size": len(body), "etag": "", "modified": ""}))
+    return part, note
+
+
+@pytest.mark.parametrize("body", [b"<html>", bytes(200_000)])
+def test_a_body_whose_length_nobody_told_is_measured(server: Server, data: Path, town: bytes, body: bytes) -> None:
+    url = server.offer("town.zip", body, tells_length=False)
+    manifest(listed(url, f"bytes = {len(town)}", f'mirrors = ["{server.offer("mirror.zip", town)}"]'))
+    get()
+    whole(data)
+
+
 def test_a_redirect_is_followed_and_one_that_goes_in_circles_is_not(server: Server, data: Path, town: bytes) -> None:
     there = server.offer("there.zip", town, cuts=[50_000])
     server.asked.append(("there.zip", None))
@@ -519,6 +592,97 @@ def test_killed_at_any_stage_it_goes_on(server: Server, data: Path, town: bytes,
     assert list((data / "town" / FOLDER).glob("*.part"))
     get()
     whole(data)
+
+
+def killed_when_in_place(data: Path, *, out: Path | None, after: bool) -> None:
+    """A fetch of another process, killed right before or after the set is put in its place."""
+    program = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from interpkit.fetching import fetch, plan\n"
+        "real = Path.rename\n"
+        "def rename(self, target):\n"
+        f"    if {after!r}: real(self, target)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Path.rename = rename\n"
+        f"fetch(plan('town', out={str(out) if out else None!r} and Path({str(out)!r})))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=data.parent, env=env, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    home = out or data / "town"
+    assert (home / "town_8").exists() is after
+    (part,) = (home / FOLDER).glob("*.part")
+    part.with_name(f".{part.stem}.json.1").write_text("a note that a process was writing when it was killed")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_killed_when_all_is_in_its_place_the_next_one_finishes(server, data, town, *, elsewhere: bool) -> None:
+    url = server.offer("town.zip", town)
+    manifest(listed(url))
+    out = data.parent / "elsewhere" if elsewhere else None
+    killed_when_in_place(data, out=out, after=True)
+    assert json.loads((data / KNOWN).read_text())[url]["sha256"] == hashlib.sha256(town).hexdigest()
+    before = len(server.asked)
+    assert get(out=out) == (out or data / "town")
+    assert len(server.asked) == before
+    if out is None:
+        whole(data)
+    else:
+        assert sorted(path.name for path in out.iterdir()) == ["manifest.toml", "town_8"]
+        assert LabelSet.open(out).name == "town"
+
+
+def test_killed_before_it_is_in_its_place_the_next_one_unpacks_again(server, data, town) -> None:
+    manifest(listed(server.offer("town.zip", town)))
+    killed_when_in_place(data, out=None, after=False)
+    get()
+    whole(data)
+    assert len(server.ranges("town.zip")) == 2, "only looked at again"
+
+
+def test_what_is_all_there_is_left_alone(server: Server, data: Path, town: bytes) -> None:
+    manifest(listed(server.offer("town.zip", town)))
+    get()
+    planned = plan("town", patience=HASTY)
+    with Held(data / "town", doing="fetching another size"):
+        assert fetch(planned) == data / "town"
+        (data / "town" / FOLDER).mkdir()
+        assert fetch(planned) == data / "town", "whoever is at it finishes it"
+        assert (data / "town" / FOLDER).exists()
+    fetch(planned)
+    whole(data)
+
+
+def test_a_manifest_that_could_not_be_written_whole_is_not_there(server, data, town, tmp_path, monkeypatch) -> None:
+    manifest(listed(server.offer("town.zip", town)))
+    real = shutil.copyfile
+
+    def breaks(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(getting.shutil, "copyfile", breaks)
+    with pytest.raises(LabelSetError, match="cannot write into"):
+        get(out=tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere/manifest.toml").exists()
+    monkeypatch.setattr(getting.shutil, "copyfile", real)
+    get(out=tmp_path / "elsewhere")
+    assert LabelSet.open(tmp_path / "elsewhere").name == "town"
+
+
+def test_a_part_of_another_size_waits(server: Server, data: Path, town: bytes) -> None:
+    small = town.replace(b"town_8", b"town_4")
+    one = listed(server.offer("town.zip", town), "resolution = 8")
+    url = server.offer("small.zip", small, cuts=[50_000, 0, 0, 0])
+    manifest(one, listed(url, "resolution = 4", to="town_4"))
+    with pytest.raises(TransferError, match="50 kB are kept, and the same command goes on"):
+        get(resolution=4)
+    get()
+    get()
+    get(resolution=4)
+    assert server.ranges("small.zip")[-1] == "bytes=50000-"
+    assert sorted(path.name for path in (data / "town").iterdir()) == ["town_4", "town_8"]
 
 
 def test_a_slow_server_is_given_up(server: Server, data: Path, town: bytes) -> None:

@@ -36,6 +36,8 @@ def fetch_set(
     for text in planned.lines():
         line(text)
     if not planned.missing:
+        # A fetch that was stopped right after all was in its place has left something to do.
+        fetch(planned)
         line(f"already there: {planned.offer.home}")
         return
     if not yes and not _agreed(planned):

@@ -42,20 +42,29 @@ class Known:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
-    def compare(self, url: str, sha256: str) -> None:
-        """Look whether a file is what it was the first time.
+    def differs(self, url: str, sha256: str) -> str | None:
+        """Say how a file differs from what it was the first time; None if it does not, or nobody knows.
 
         Raises
         ------
         LabelSetError
-            If it is another one, or the record cannot be read.
+            If the record cannot be read.
         """
         before = self._read().get(url)
-        if isinstance(before, Mapping) and before.get("sha256") != sha256:
-            raise LabelSetError(
-                f"{url} is not the file that was fetched on {before.get('when')}: its SHA-256 is {sha256}, "
-                f"then {before.get('sha256')}; if its authors have changed it, remove its entry from {self._path}"
-            )
+        if not isinstance(before, Mapping) or before.get("sha256") == sha256:
+            return None
+        return (
+            f"what came is not the file that was fetched on {before.get('when')}: its SHA-256 is {sha256}, "
+            f"then {before.get('sha256')}"
+        )
+
+    def advice(self, url: str) -> str:
+        """What a user can do about a file that differs, whichever of the two is wrong."""
+        return (
+            "either what came is not the file, as where a network wants a sign-in or a server is at fault: then the "
+            "same command later or from another network gets it; or its authors have changed it: to accept the new "
+            f"one, remove its entry from {self._path}, under {url}"
+        )
 
     def record(self, url: str, *, sha256: str, size: int) -> bool:
         """Keep what a file is, unless that is known already; whether it is kept now."""

@@ -1,5 +1,6 @@
 """plan() and fetch(): a label set from its authors' server into the data folder."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +12,16 @@ from interpkit.fetching.archives import ArchiveError, unpack
 from interpkit.fetching.checksums import Known, digests
 from interpkit.fetching.offers import Download, Offer, offered
 from interpkit.fetching.sizes import RESERVE, room, size_text
-from interpkit.fetching.transfer import Patience, Transfer
-from interpkit.holding import FILE, Held
+from interpkit.fetching.transfer import Patience, Transfer, TransferError
+from interpkit.holding import FILE, Held, holder
 from interpkit.labels.manifest import FILE as MANIFEST
 from interpkit.labels.places import data_folder
-from interpkit.writing import NO_PLACE
+from interpkit.writing import NO_PLACE, written
 
 # Where downloads lie until they are unpacked, in the folder that the set will be in: the same disk, so that what is
 # unpacked is moved into its place by name alone.
 FOLDER = ".fetch"
+_UNPACKED = "unpacked"
 # What an archive of pictures unpacks to, as a multiple of its size, where its manifest does not say.
 _GROWS = 1.25
 
@@ -129,7 +131,8 @@ def plan(
 def fetch(planned: Fetch, *, progress: Progress | None = None) -> Path:
     """Download a label set, check it, unpack it and put it in its place.
 
-    Stopped at any moment, it leaves nothing half there; the same call goes on where the download was.
+    Stopped at any moment, it leaves nothing half there; the same call goes on where the download was. Where all is in
+    its place, it asks no server and only does what a fetch that was stopped after that had still to do.
 
     Parameters
     ----------
@@ -152,6 +155,9 @@ def fetch(planned: Fetch, *, progress: Progress | None = None) -> Path:
         or the disk is full.
     """
     home = planned.offer.home
+    # Whoever is at it finishes it.
+    if not planned.missing and (not _unfinished(planned.offer) or holder(home)):
+        return home
     with _home(home), Held(home, doing=f"fetching {planned.offer.name}"):
         (home / FOLDER).mkdir(exist_ok=True)
         missing = _missing(planned.offer)
@@ -159,10 +165,10 @@ def fetch(planned: Fetch, *, progress: Progress | None = None) -> Path:
             # Another process may have brought it since this was planned.
             if any(one.urls == other.urls for other in missing):
                 _get(one, planned, progress or (lambda _stage, _done, _total: None))
-        # Elsewhere than under its name, only its own manifest says what it is.
-        if home != data_folder() / planned.offer.name and not (home / MANIFEST).exists():
-            shutil.copyfile(planned.offer.manifest, home / MANIFEST)
-        shutil.rmtree(home / FOLDER, ignore_errors=True)
+        if _lacks_manifest(planned.offer):
+            with written(home / MANIFEST) as part:
+                shutil.copyfile(planned.offer.manifest, part)
+        _tidy(planned)
     return home
 
 
@@ -170,8 +176,34 @@ def _missing(offer: Offer) -> list[Download]:
     return [one for one in offer.downloads if not (offer.home / one.unpacks_to).exists()]
 
 
+def _lacks_manifest(offer: Offer) -> bool:
+    # Elsewhere than under its name, only its own manifest says what it is.
+    return offer.home != data_folder() / offer.name and not (offer.home / MANIFEST).exists()
+
+
+def _unfinished(offer: Offer) -> bool:
+    """Whether a set whose downloads are all in their places was left before the end of its fetch."""
+    # What is left over does no harm where it cannot be removed, such as in a folder that others look after.
+    return _lacks_manifest(offer) or ((offer.home / FOLDER).exists() and os.access(offer.home, os.W_OK))
+
+
+def _tidy(planned: Fetch) -> None:
+    """Remove what the downloads leave that are in their places; a part of the set in another size may wait there."""
+    offer = planned.offer
+    missing = _missing(offer)
+    for one in offer.downloads:
+        if one not in missing:
+            _transfer(one, offer, planned.patience).clear()
+    shutil.rmtree(offer.home / FOLDER / _UNPACKED, ignore_errors=True)
+    with suppress(OSError):
+        (offer.home / FOLDER).rmdir()
+
+
 def _transfer(one: Download, offer: Offer, patience: Patience) -> Transfer:
-    return Transfer(one.urls, offer.home / FOLDER, checked=bool(one.hashes), size=one.size, patience=patience)
+    # What a plan says of its size may be what one server told.
+    published = next((other.size for other in offer.downloads if other.urls == one.urls), None)
+    checked = bool(one.hashes)
+    return Transfer(one.urls, offer.home / FOLDER, checked=checked, size=published, patience=patience, told=one.size)
 
 
 @contextmanager
@@ -195,38 +227,63 @@ def _home(home: Path) -> Iterator[None]:
 def _get(one: Download, planned: Fetch, progress: Progress) -> None:
     """Bring one archive and put what it holds in its place."""
     known, transfer = Known(data_folder()), _transfer(one, planned.offer, planned.patience)
+    url, place = one.urls[0], planned.offer.home / one.unpacks_to
+    sha256 = _bring(one, transfer, known, progress=progress)
+    try:
+        with _unpacking(one, planned, transfer.part, progress=progress) as ready:
+            # Once it is in its place nobody reads the archive again: after a kill there, nothing would be recorded.
+            known.record(url, sha256=sha256, size=transfer.have)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            ready.rename(place)
+    except ArchiveError:
+        # Kept, it would be found there and refused for ever.
+        transfer.clear()
+        raise
+    transfer.clear()
+
+
+def _bring(one: Download, transfer: Transfer, known: Known, *, progress: Progress) -> str:
+    """Download one archive; its SHA-256.
+
+    Raises
+    ------
+    TransferError
+        If no address gives the file that was published, or fetched before.
+    """
     found: dict[str, str] = {}
+    strange = False
 
     def accept() -> str | None:
+        nonlocal strange
         size = transfer.have
         kinds = {"sha256", *(one.hashes or {})}
         found.update(digests(transfer.part, kinds, lambda done: progress("check", done, size)))
         for kind, published in (one.hashes or {}).items():
             if found[kind] != published:
                 return f"what came is not the published file: its {kind} is {found[kind]}, published is {published}"
-        return None
+        other = known.differs(one.urls[0], found["sha256"])
+        strange = strange or other is not None
+        return other
 
-    transfer.run(accept, lambda done, size: progress("download", done, size or 0))
-    url, size = one.urls[0], transfer.have
     try:
-        known.compare(url, found["sha256"])
-        _place(one, planned, transfer.part, progress=progress)
-    except ArchiveError:
-        # Kept, it would be found there and refused for ever.
-        transfer.clear()
+        transfer.run(accept, lambda done, size: progress("download", done, size or 0))
+    except TransferError as error:
+        if strange:
+            raise TransferError(f"{error}; {known.advice(one.urls[0])}") from error
         raise
-    known.record(url, sha256=found["sha256"], size=size)
-    transfer.clear()
+    return found["sha256"]
 
 
-def _place(one: Download, planned: Fetch, archive: Path, *, progress: Progress) -> None:
+@contextmanager
+def _unpacking(one: Download, planned: Fetch, archive: Path, *, progress: Progress) -> Iterator[Path]:
+    """The folder that is wanted of an archive, whole, beside its place; gone at the end if it is still there."""
     home, wanted = planned.offer.home, PurePosixPath(one.unpacks_to)
-    inside = home / FOLDER / "unpacked"
+    inside = home / FOLDER / _UNPACKED
     # What a process was at when it was killed.
     shutil.rmtree(inside, ignore_errors=True)
     inside.mkdir()
     try:
-        written = unpack(
+        unpacked = unpack(
             archive,
             inside,
             called=one.urls[0].rpartition("/")[2] or one.urls[0],
@@ -234,14 +291,13 @@ def _place(one: Download, planned: Fetch, archive: Path, *, progress: Progress) 
             space=room(home),
             progress=lambda done, total: progress("unpack", done, total),
         )
-        if not written or not (inside / wanted).is_dir():
+        if not unpacked or not (inside / wanted).is_dir():
             raise ArchiveError(f"{one.urls[0]} holds no folder {one.unpacks_to}; it is not the archive it should be")
         beside = list(planned.offer.tables) if PurePosixPath(planned.offer.root) == wanted else []
         # One of several sizes may be asked for by its path.
         beside += [planned.offer.manifest] if one.resolution is not None else []
         for file in beside:
             shutil.copyfile(file, inside / wanted / file.name)
-        (home / wanted).parent.mkdir(parents=True, exist_ok=True)
-        (inside / wanted).rename(home / wanted)
+        yield inside / wanted
     finally:
         shutil.rmtree(inside, ignore_errors=True)

@@ -19,7 +19,7 @@ from interpkit.writing import unwritable, written
 _PIECE = 1 << 18
 # A connection that brought this much before it was cut is worth trying again as if it were the first.
 _WORTH = 1 << 20
-# How much is written between two looks at the disk, of a file whose size nobody told.
+# How much is written between two looks at the disk, of a file whose size nobody told before.
 _LOOK = 64 << 20
 # What a server says when it may answer later: too slow, too many requests, or something wrong with it.
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -81,13 +81,23 @@ class Transfer:
         Whether a checksum will tell if parts fit together: then what was begun at one address goes on at another.
     size
         Bytes of the file, if that is known: a server that says otherwise has another file.
+    told
+        Bytes that a server said it has when it was last looked at; counts as ``size`` until what comes is wrong.
     """
 
     def __init__(
-        self, urls: tuple[str, ...], folder: Path, *, checked: bool, size: int | None, patience: Patience
+        self,
+        urls: tuple[str, ...],
+        folder: Path,
+        *,
+        checked: bool,
+        size: int | None,
+        patience: Patience,
+        told: int | None = None,
     ) -> None:
         name = hashlib.sha256(urls[0].encode()).hexdigest()[:16]
         self.urls, self._checked, self._size, self._patience = urls, checked, size, patience
+        self._told = told
         self.part, self._note = folder / f"{name}.part", folder / f"{name}.json"
 
     @property
@@ -98,10 +108,16 @@ class Transfer:
         except OSError:
             return 0
 
+    @property
+    def _wanted(self) -> int | None:
+        return self._size if self._size is not None else self._told
+
     def clear(self) -> None:
         """Throw away what has come."""
         self.part.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        # Beside the note, what a process was writing of it when it was killed.
+        for note in (self._note, *self._note.parent.glob(f".{self._note.name}.*")):
+            note.unlink(missing_ok=True)
 
     def look(self) -> Remote:
         """Ask for the file without taking it.
@@ -160,6 +176,8 @@ class Transfer:
                 if wrong is None:
                     return
                 self.clear()
+                # It was the size of the wrong file, by which a mirror with the right one would be refused.
+                self._told = None
                 # A file put together from parts may be wrong because of the first of them; once is enough to know.
                 if mended or not before:
                     raise TransferError(wrong)
@@ -174,11 +192,15 @@ class Transfer:
         """Bring the rest of the file, or as much of it as one connection gives."""
         have, before = self.have, self._noted()
         if have and before is not None and before.size == have:
-            return
+            if self._wanted in {None, have}:
+                return
+            # All of another file: whatever follows it belongs to none.
+            self.clear()
+            have, before = 0, None
         headers = self._rest(url, have, before)
         with _session() as session, self._asked(session, url, headers) as answer:
             if answer.status_code == 416 and headers:
-                if _total(answer) == have:
+                if _total(answer) == have and self._size in {None, have}:
                     return
                 self.clear()
                 raise _CutError("it does not give the rest of what has come")
@@ -189,11 +211,12 @@ class Transfer:
                 self.part.unlink(missing_ok=True)
             self._keep(remote)
             self._write(answer, remote.size, start=start, progress=progress)
-        if remote.size is not None and self.have > remote.size:
+        size = remote.size if remote.size is not None else self._wanted
+        if size is not None and self.have > size:
             self.clear()
             raise _CutError("it gave more than the part asked for")
-        if remote.size is not None and self.have < remote.size:
-            raise _CutError(f"the connection was cut after {size_text(self.have)} of {size_text(remote.size)}")
+        if size is not None and self.have < size:
+            raise _CutError(f"the connection was cut after {size_text(self.have)} of {size_text(size)}")
 
     def _rest(self, url: str, have: int, before: Remote | None) -> dict[str, str]:
         """The headers that ask for the rest alone; empty where all of it has to be asked for."""
@@ -230,10 +253,12 @@ class Transfer:
                 file.write(piece)
                 done += len(piece)
                 progress(done, size)
-                if size is None and done - looked >= _LOOK:
+                if None in {size, self._wanted} and done - looked >= _LOOK:
                     looked = done
                     if not room(self.part.parent):
-                        raise LabelSetError(f"no room left in {self.part.parent} for {url}, whose size is unknown")
+                        raise LabelSetError(
+                            f"no room left in {self.part.parent} for {url}, whose size was not known before"
+                        )
 
     @contextmanager
     def _asked(self, session: requests.Session, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
@@ -270,8 +295,8 @@ class Transfer:
         etag, length = answer.headers.get("ETag", ""), answer.headers.get("Content-Length", "")
         size = int(length) if re.fullmatch(r"\d{1,18}", length) else None
         size = _total(answer) if answer.status_code == 206 else size
-        if None not in (size, self._size) and size != self._size:
-            raise TransferError(f"the file there has {size} bytes, the one that is wanted {self._size}")
+        if None not in (size, self._wanted) and size != self._wanted:
+            raise TransferError(f"the file there has {size} bytes, the one that is wanted {self._wanted}")
         # A weak one may stand for two files that differ in their bytes.
         return Remote(url, size, "" if etag.startswith("W/") else etag, answer.headers.get("Last-Modified", ""))
 
