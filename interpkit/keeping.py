@@ -18,7 +18,7 @@ from interpkit.errors import ResultError
 from interpkit.holding import FILE, Held, holder
 from interpkit.writing import unwritable, written
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "about.json"
 # Seconds between two commits; where committing takes long, it is done less often, for this share of the time.
 EVERY = 20.0
@@ -68,6 +68,8 @@ class Work:
             folder.mkdir(parents=True, exist_ok=True)
         self._held = Held(folder, doing=title)
         self._title = title
+        # What `under` has found or made: each stands above all that comes after it.
+        self._above = {ABOUT}
 
     def __enter__(self) -> Self:
         return self
@@ -120,10 +122,18 @@ class Work:
             # Opened here: of an archive that is none, np.load would leave the file open.
             with (self.folder / f"{name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 arrays = dict(archive)
-            plain = json.loads(arrays.pop(_PLAIN).tobytes())
+            own, plain = json.loads(arrays.pop(_PLAIN).tobytes())
         except Exception:  # a damaged archive can raise about anything
             return None
-        return State(arrays, plain) if isinstance(plain, dict) else None
+        # A sound state in the place of another one is damage too.
+        return State(arrays, plain) if own == name and isinstance(plain, dict) else None
+
+    def states(self) -> Iterator[State]:
+        """All that was committed, and is not damaged."""
+        for path in sorted(self.folder.glob("*.npz")):
+            found = self.state(path.stem)
+            if found is not None:
+                yield found
 
     def due(self) -> bool:
         """Whether the last commit is long enough ago for another one."""
@@ -138,7 +148,7 @@ class Work:
             If it cannot be written; what was committed before stays.
         """
         start = time.monotonic()
-        packed: dict[str, Any] = {_PLAIN: np.frombuffer(json.dumps(dict(plain)).encode(), np.uint8), **arrays}
+        packed: dict[str, Any] = {_PLAIN: np.frombuffer(json.dumps([name, dict(plain)]).encode(), np.uint8), **arrays}
         with (
             _one_line(self.folder),
             written(self.folder / f"{name}.npz", lasting=True) as part,
@@ -159,13 +169,14 @@ class Work:
         return before.plain
 
     def under(self, name: str, plain: Mapping[str, Any]) -> None:
-        """Plain values that all else depends on: where others were kept under the name, everything kept goes."""
+        """Plain values that all kept after them depends on: all that goes where others were kept, or none."""
         before = self.state(name)
+        self._above.add(f"{name}.npz")
         if before is not None and before.plain == json.loads(json.dumps(dict(plain))):
             return
         with _one_line(self.folder):
             for old in self._others():
-                if old.name != ABOUT:
+                if old.name not in self._above:
                     old.unlink()
         self.commit(name, {}, plain)
 

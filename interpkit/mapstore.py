@@ -18,7 +18,7 @@ import psutil
 
 from interpkit.errors import InterpkitError, ResultError
 from interpkit.keeping import LostError, Work
-from interpkit.writing import FULL
+from interpkit.writing import FULL, writing
 
 if TYPE_CHECKING:
     from interpkit.processes import Group
@@ -183,10 +183,11 @@ class DiskStore:
 
 
 def _opened(folder: Path, file: Path | None) -> IO[bytes]:
-    if file is None:
-        return tempfile.TemporaryFile(dir=folder, buffering=0)
-    file.touch()
-    return file.open("r+b", buffering=0)
+    with writing(folder):
+        if file is None:
+            return tempfile.TemporaryFile(dir=folder, buffering=0)
+        file.touch()
+        return file.open("r+b", buffering=0)
 
 
 def choose(
@@ -273,7 +274,11 @@ def kept_arrays(
     elif work is not None:
         yield [_lasting(work.file(f"{name}-{i}"), shape, kind) for i, shape in enumerate(shapes)], f"{place} ({why})"
     else:
-        with tempfile.TemporaryDirectory(dir=folder) as inside:
+        # On a disk of another machine a file in use keeps a name, which goes later than its folder would.
+        with (
+            writing(folder),
+            tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as inside,
+        ):
             files = [Path(inside) / str(number) for number in range(len(shapes))]
             arrays = [_on_disk(file, shape, kind) for file, shape in zip(files, shapes, strict=True)]
         # They lie there without a name from here on: nothing is left of them however the process ends.

@@ -70,7 +70,8 @@ def written(path: Path, *, lasting: bool = False) -> Iterator[Path]:
             on_the_disk(part)
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def on_the_disk(path: Path) -> None:

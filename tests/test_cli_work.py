@@ -363,8 +363,13 @@ def test_what_judges_a_result_that_was_replaced_is_not_shown(run: Run, labels: P
     assert Path("run/body-shuffle/result.json").exists()
     made["provenance"]["when"] = "2020-01-01T00:00:00+00:00"
     Path("run/body-shuffle/result.json").write_text(json.dumps(made))
+    shutil.copytree("run/body-shuffle", "run/body-shuffle-of-mine")
+    with Held(Path("run"), doing="dissecting"):
+        assert "(dissecting)" in refused(run, *command(labels, "run"))
+    assert Path("run/body-shuffle").exists()
     assert run(*command(labels, "run"))[0] == 0
     assert not Path("run/body-shuffle").exists()
+    assert Path("run/body-shuffle-of-mine").exists()
     assert Path("run/body/result.json").exists()
 
 

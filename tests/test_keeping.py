@@ -76,6 +76,27 @@ def test_the_same_key_goes_on_whatever_the_run_is_called(folder):
         assert work.state("pass").plain == {"next": 1}
 
 
+def test_a_state_in_the_place_of_another_counts_as_not_there(folder):
+    with begun(folder) as work:
+        work.commit("pass", {}, {"next": 1})
+        work.commit("other", {}, {"next": 2})
+        (folder / "pass.npz").write_bytes((folder / "other.npz").read_bytes())
+        assert work.state("pass") is None
+        assert [one.plain for one in work.states()] == [{"next": 2}]
+
+
+def test_what_stands_above_stays_where_what_is_under_it_goes(folder):
+    for number in range(2):
+        with begun(folder) as work:
+            work.under("files", {"stamp": "a"})
+            work.under("feeding", {"batch": number})
+            assert (work.state("pass") is None, names(folder) >= {"files.npz", "feeding.npz"}) == (True, True)
+            work.commit("pass", {}, {"next": 1})
+    with begun(folder) as work:
+        work.under("files", {"stamp": "b"})
+        assert names(folder) == {ABOUT, "files.npz"}
+
+
 def test_a_run_that_kept_nothing_leaves_no_folder(folder):
     with opened(folder):
         assert folder.is_dir()

@@ -130,7 +130,8 @@ def test_finished_work_is_not_done_again(labels, stopped_midway, monkeypatch):
         run("dissect", labels, work)
 
 
-FILES = ["about.json", "batches.npz", "counting.npz", "feeding.npz", "maps-place.npz", "maps.bin", "thresholds.npz"]
+STATES = ["batches.npz", "counting.npz", "feeding.npz", "files.npz", "maps-place.npz"]
+FILES = ["about.json", *STATES, "maps.bin", "thresholds.npz"]
 
 
 def test_these_files_are_kept(stopped_midway):
@@ -171,6 +172,54 @@ def test_a_changed_image_gives_no_stale_number(labels, stopped_midway, tmp_path)
         assert found["norm"].provenance.labels_content == content(changed)
     finally:
         first.write_bytes(old)
+
+
+def touched(labels: LabelSet) -> LabelSet:
+    """The set, of which an image went and came back."""
+    path = labels.path(3)
+    path.rename(path.with_suffix(".away"))
+    path.with_suffix(".away").rename(path)
+    return LabelSet.open(labels.root)
+
+
+def test_images_that_were_touched_and_are_the_same_go_on(labels, stopped_midway, tmp_path, monkeypatch):
+    before, again = labels.stamp, touched(labels)
+    assert again.stamp != before
+    forward = _source.forward
+    monkeypatch.setattr(_source, "forward", lambda *_: pytest.fail("done again"))
+    with Work(stopped_midway, title="dissect") as work:
+        found = run("dissect", again, work)
+    monkeypatch.setattr(_source, "forward", forward)
+    assert_same_files(saved(found, tmp_path / "run"), saved(run("dissect", again, None), tmp_path / "whole"))
+
+
+def test_without_a_sound_word_of_their_bytes_touched_images_begin_again(labels, stopped_midway, monkeypatch):
+    again, forward = touched(labels), _source.forward
+    (stopped_midway / "batches.npz").write_bytes(b"")
+    seen: list[list[str]] = []
+
+    def looking(*given: Any) -> Any:
+        seen.append(names_of(stopped_midway))
+        return forward(*given)
+
+    monkeypatch.setattr(_source, "forward", looking)
+    with Work(stopped_midway, title="dissect", every=1e9) as work:
+        run("dissect", again, work)
+    assert not {"counting.npz", "thresholds.npz"} & set(seen[0])
+
+
+def test_an_image_that_is_missing_takes_no_work_with_it(labels, stopped_midway, tmp_path):
+    path, kept = labels.path(3), names_of(stopped_midway)
+    path.rename(tmp_path / "away")
+    try:
+        with (
+            Work(stopped_midway, title="dissect") as work,
+            pytest.raises(ImageError, match=r"image street/3\.png|is missing"),
+        ):
+            run("dissect", LabelSet.open(labels.root), work)
+    finally:
+        (tmp_path / "away").rename(path)
+    assert names_of(stopped_midway) == kept
 
 
 def test_an_image_that_goes_in_the_middle_is_named(labels, tmp_path, monkeypatch):
@@ -396,6 +445,12 @@ def test_another_version_of_a_package_takes_nothing_over(labels, tmp_path, monke
     class Keys:
         def begin(self, key: str) -> None:
             keys.append(key)
+
+        def state(self, name: str) -> None:
+            """Nothing was kept."""
+
+        def under(self, name: str, plain: Mapping[str, Any]) -> None:
+            """Nothing is kept."""
 
     told = asking.versions()
     for here in (told, {**told, "pillow": "other"}, {**told, "torchvision": "other"}):

@@ -236,6 +236,7 @@ class Job:
             # Whoever held the folder until now may have put another result there.
             if not done and place.take():
                 done.extend(runs.already_done(place.folder, asked, overwrite=overwrite))
+            runs.drop_stale(place, done)
             return bool(done)
 
         if group.agreed(there):

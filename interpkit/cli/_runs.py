@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from interpkit.cli._screen import remark
 from interpkit.errors import InterpkitError, ResultError
 from interpkit.holding import Held, InUseError
+from interpkit.writing import remove_folder
 
 if TYPE_CHECKING:
     from interpkit.keeping import Work
@@ -77,19 +78,39 @@ def already_done(folder: Path, planned: Planned, *, overwrite: bool) -> list[Any
     if {one.layer for one in results} >= set(planned.layers) and all(
         planned.same_files(one.provenance) for one in results
     ):
-        _drop_stale(folder, found, results)
         return sorted(results, key=lambda one: one.order)
     return []
 
 
-def _drop_stale(folder: Path, found: Sequence[Any], results: Sequence[Any]) -> None:
-    """Remove what judges results that these have replaced: a process was killed before it could."""
-    from interpkit.results import result_folder_name
+def drop_stale(place: "RunFolder", results: Sequence[Any]) -> None:
+    """Remove what judges results that these have replaced: a process was killed before it could.
 
-    for one in found:
-        of = JUDGES.get(one.provenance.verb)
-        if any(of == other.provenance.verb and one.provenance.when < other.provenance.when for other in results):
-            shutil.rmtree(folder / result_folder_name(one))
+    Raises
+    ------
+    InUseError
+        If there is such, and a process at the folder, which may be about to remove it.
+    """
+    if not _stale(place.folder, results):
+        return
+    place.take()
+    for folder in _stale(place.folder, results):
+        remove_folder(folder)
+
+
+def _stale(folder: Path, results: Sequence[Any]) -> list[Path]:
+    """The folders of results that judge one of an earlier time than there is now; copies of them are the user's."""
+    from interpkit.results import read_about, result_folders
+
+    now = {(one.provenance.verb, one.layer): one.provenance.when for one in results}
+    found = []
+    for one in result_folders(folder) if now else ():
+        about = read_about(one)
+        made = about["provenance"]
+        layer = about.get("layer", "")
+        earlier = made["when"] < now.get((JUDGES.get(made["verb"]), layer), "")
+        if earlier and one.name == f"{safe(layer)}-{made['verb']}":
+            found.append(one)
+    return found
 
 
 def _check_place(folder: Path, there: Sequence[Path]) -> None:
@@ -274,7 +295,7 @@ def store(results: Sequence[Any], folder: Path) -> None:
     written = {save(result, folder / result_folder_name(result), overwrite=again) for result in results}
     for old in earlier:
         if old not in written:
-            shutil.rmtree(old)
+            remove_folder(old)
     # Only pictures that such a result lists are removed: other files there belong to somebody else.
     kept = {picture_file(name) for result in results for name in result.pictures}
     kept |= {name for old, names in listed.items() if old not in earlier for name in names}

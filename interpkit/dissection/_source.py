@@ -94,7 +94,8 @@ class Source:
                 self._rows.append(rows)
                 self._starts.append(self._next)
             self._next = self.span.stop if batch is None else batch.stop
-            self._skipped = list(self._fed.feeder.skipped)
+            # A feed that began at a batch whose maps were damaged says nothing of those that were not read again.
+            self._skipped = sorted({*self._skipped, *self._fed.feeder.skipped})
             return
         differing = np.setxor1d(self._rows[number], rows)
         if len(differing):
@@ -142,8 +143,8 @@ class Source:
             return
         # The batches first: a stage may not be further than they are.
         if self._committed < self._next:
-            content = f"{self._fed.feeder.content:x}"
-            work.commit(BATCHES, self._state(), {"next": self._next, "skipped": self._skipped, "content": content})
+            plain = {"span": [self.span.start, self.span.stop], "next": self._next, "skipped": self._skipped}
+            work.commit(BATCHES, self._state(), {**plain, "content": f"{self._fed.feeder.content:x}"})
             self._committed = self._next
         work.commit(name, stage.state(), {"done": done})
 

@@ -159,10 +159,14 @@ def room_for(
     names = [*shapes, *shapes] if flips else list(shapes)
     wanted = [(images, *shapes[layer]) for layer in names]
 
-    def settled() -> dict[str, str]:
-        return {"kind": _precision(precision, wanted, cache=cache, scratch=scratch)}
-
-    kind = (settled() if work is None else work.once("precision", settled))["kind"]
+    before = None if work is None else work.state("precision")
+    if before is None:
+        kind: str = _precision(precision, wanted, cache=cache, scratch=scratch)
+    else:
+        kind = str(before.plain["kind"])
+    if work is not None:
+        # What was fitted to maps of another precision goes with them.
+        work.under("precision", {"kind": kind})
     with ExitStack() as stack:
         arrays, where = stack.enter_context(
             kept_arrays(wanted, cache=cache, scratch=scratch, kind=KINDS[kind], work=work)

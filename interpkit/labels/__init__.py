@@ -7,7 +7,7 @@ from interpkit.labels.labelset import LabelSet
 from interpkit.labels.listing import Available, available
 from interpkit.labels.parts import part_masks, part_rows
 from interpkit.labels.places import locate
-from interpkit.labels.sameness import as_text, changed_since, combined, content, digest
+from interpkit.labels.sameness import as_text, changed_since, combined, content, content_of, digest
 from interpkit.labels.targets import Targets
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "combined",
     "content",
+    "content_of",
     "digest",
     "locate",
     "part_masks",

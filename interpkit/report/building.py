@@ -16,7 +16,7 @@ from interpkit.report.matrices import STOPS
 from interpkit.report.page import PAPERS, Page, Section
 from interpkit.results import Dissection, Subset, load_run, result_folders
 from interpkit.strangers import readable
-from interpkit.writing import written
+from interpkit.writing import writing, written
 
 PAGE = "index.html"
 EVERY = Subset()
@@ -52,7 +52,7 @@ def build(
     results = load_run(folder)
     subset = Subset(units=tuple(units), concepts=tuple(concepts))
     page = blank(folder, results, single_file=single_file, subset=subset)
-    with written(folder / PAGE) as part:
+    with writing(folder), written(folder / PAGE) as part:
         part.write_text(document(results, page), encoding="utf-8")
     return folder / PAGE
 

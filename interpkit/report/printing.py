@@ -14,7 +14,7 @@ from interpkit.report.building import blank, document
 from interpkit.report.page import PAPERS, Page
 from interpkit.report.vectors import SVG, cut_at_edges, faint_words, steady_strokes
 from interpkit.results import Subset, load_run
-from interpkit.writing import written
+from interpkit.writing import writing, written
 
 if TYPE_CHECKING:
     from weasyprint.urls import URLFetcherResponse
@@ -60,7 +60,7 @@ def build_pdf(run: str | Path, *, paper: str = "a4", units: Sequence[int] = (), 
     page = blank(folder, results, paper=paper, subset=Subset(units=tuple(units), concepts=tuple(concepts)))
     html = weasyprint.HTML(string=document(results, page), url_fetcher=_fetcher(page))
     _prepare(html.etree_element)
-    with written(folder / PDF) as part:
+    with writing(folder), written(folder / PDF) as part:
         html.write_pdf(part)
     return folder / PDF
 

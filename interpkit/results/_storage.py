@@ -109,7 +109,7 @@ def save(result: Any, folder: str | Path, *, overwrite: bool = False) -> Path:  
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            _write_pictures(parts.pictures, folder.parent / PICTURES, overwrite=overwrite)
+            _write_pictures(parts.pictures, folder.parent / PICTURES)
             _write_parts(parts, part, kind=type(result).__name__.lower())
             _move_into_place(part, folder)
         finally:
@@ -127,15 +127,16 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         raise ResultError(f"{folder} already holds a result; choose another folder or pass overwrite (--overwrite)")
 
 
-def _write_pictures(pictures: Mapping[str, bytes], folder: Path, *, overwrite: bool) -> None:
-    """Each picture once, by rename, so that one that exists is whole; anew where another run may have left it."""
+def _write_pictures(pictures: Mapping[str, bytes], folder: Path) -> None:
+    """Each picture once, by rename, so that one that exists is whole; anew where another run has left another."""
     if pictures:
         folder.mkdir(exist_ok=True)
     for name in pictures:
         path = folder / picture_file(name)
-        if overwrite or not path.exists():
+        picture = pictures[name]
+        if not path.is_file() or path.read_bytes() != picture:
             with written(path) as part:
-                part.write_bytes(pictures[name])
+                part.write_bytes(picture)
 
 
 def _write_parts(parts: Parts, folder: Path, *, kind: str) -> None:

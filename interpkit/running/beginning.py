@@ -7,12 +7,14 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy.typing as npt
 
 from interpkit.keeping import State, Work, work_key
-from interpkit.labels import LabelSet
+from interpkit.labels import LabelSet, content_of
 from interpkit.mapstore import Cache, kept_arrays
 from interpkit.probe import Probe
 from interpkit.processes import Group
 from interpkit.running.asking import planned_fingerprint, versions
 
+# What work calls the times of the images' files.
+FILES = "files"
 # What a state calls the plain values of its results, one by one.
 _RESULTS = "results"
 
@@ -49,17 +51,46 @@ def begin(
     Parameters
     ----------
     labels
-        The images that are looked at; one that has changed since makes it another run.
+        The images that are looked at; one that has changed since makes it another run. Of files that were touched
+        since, those that a pass had looked at are read to see whether they have; in several processes they count as
+        changed.
     options
         The deciding arguments.
     also
         What else decides what is kept, as plain values.
+
+    Raises
+    ------
+    ImageError
+        If an image is missing, and images that cannot be read are not left out.
     """
     if work is None:
         return
+    if not options.get("skip_bad"):
+        _check_files(labels)
     planned = planned_fingerprint(verb, probe, labels, deciding=options)
     here = [str(probe.device), versions(), group.rank, group.world]
-    work.begin(work_key(planned, labels.stamp, *here, *also))
+    work.begin(work_key(planned, *here, *also))
+    files = {"stamp": labels.stamp}
+    before = work.state(FILES)
+    if group.world == 1 and before is not None and before.plain != files and _unchanged(work, labels):
+        work.commit(FILES, {}, files)
+    work.under(FILES, files)
+
+
+def _check_files(labels: LabelSet) -> None:
+    """Stop at an image that is missing before the work of a run that had all of them is given up."""
+    for row in range(len(labels)):
+        if not labels.path(row).exists():
+            labels.image(row)
+
+
+def _unchanged(work: Work, labels: LabelSet) -> bool:
+    """Whether the images that a pass has looked at hold what they held then; reads them."""
+    passes = [one.plain for one in work.states() if {"span", "next", "content"} <= set(one.plain)]
+    return bool(passes) and all(
+        content_of(labels, range(one["span"][0], one["next"])) == int(one["content"], 16) for one in passes
+    )
 
 
 def check_room(cache: Cache, scratch: str | Path | None) -> None:

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from interpkit.errors import ResultError
 from interpkit.feeding import Batch, Feeder
 from interpkit.keeping import LostError, Work
 
@@ -63,7 +62,7 @@ def resumed(feeder: Feeder, stage: Stage, *, work: Work | None, name: str) -> It
             batch = next(batches, None)
         except BaseException:
             # An image that cannot be read, or an interruption: neither undoes what came before.
-            with suppress(ResultError):
+            with suppress(Exception):
                 commit()
             raise
         if batch is None:

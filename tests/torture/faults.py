@@ -207,7 +207,9 @@ def damaged_work(scene: Scene, *, seed: int, times: int) -> Told:
             told.times += 1
         last = scene.run()
         # A training that cannot be gone on with is the user's to throw away.
-        more = ("--overwrite",) if last.refused and "checkpoint" in last.refused else ()
+        if "remove it" in last.refused:
+            (scene.out / "checkpoint.pt").unlink()
+        more = ("--overwrite",) if "checkpoint" in last.refused else ()
         _end(told, scene, whole, *more)
     return told
 

@@ -86,6 +86,7 @@ JOBS = {
         (
             *("graph", "python:networks:tiny", "--size", "32", "--class", "red", "--layer", "act#1,act#2", *_FED),
             *("--nodes", "3,2", "--edges", "2", "--iterations", "4", "--shots", "1,2", "--align", "half-pixel"),
+            *("--cache", "disk"),
         ),
         _marks,
         1,
