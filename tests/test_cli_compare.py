@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from commands import Run, refused, runner
 from made_beside import blocked, optioned, published
 from pages import having, read
 
+from interpkit.holding import holder
 from interpkit.results import Comparison, SideBySide, load_run, save
 
 
@@ -76,6 +78,36 @@ def test_the_same_again_is_done_and_another_is_refused(run: Run, runs: list[Path
     assert "holds another run" in refused(run, *asked, "--match", "no")
     assert run(*asked, "--match", "no", "--overwrite")[0] == 0
     assert [type(one) for one in load_run("out")] == [SideBySide]
+
+
+def test_what_goes_is_removed_while_the_folder_is_held_and_at_once(
+    run: Run, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed meanwhile, the same command again ends it."""
+    asked = ("compare", *runs[:2], "--out", "out", "--no-report")
+    other = (*asked, "--match", "no", "--overwrite")
+    assert run(*asked, "--match", "yes")[0] == 0
+    both = {path.name for path in Path("out").iterdir()}
+    whole, held = shutil.rmtree, []
+
+    def killed(folder: Path, *arguments: object, **keywords: bool) -> None:
+        found = [] if ".old." in Path(folder).name else sorted(Path(folder).rglob("result.json"))
+        if not found:
+            return whole(folder, *arguments, **keywords)
+        held.append(holder(Path("out")))
+        found[0].unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        assert run(*other)[0] != 0
+    assert len(held) == 1
+    assert held[0]
+    assert run(*other)[0] == 0
+    alone = {path.name for path in Path("out").iterdir()}
+    assert alone < both
+    assert run(*asked, "--match", "yes", "--overwrite")[0] == 0
+    assert {path.name for path in Path("out").iterdir()} == both
 
 
 def test_a_pdf_on_request(run: Run, runs: list[Path], pango: None) -> None:

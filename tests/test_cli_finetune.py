@@ -16,6 +16,7 @@ from interpkit.cli import app
 from interpkit.cli._finetune import DISSECTED, TRAINING, read_settings
 from interpkit.cli._shown import show
 from interpkit.finetuning import finetune
+from interpkit.holding import Held
 from interpkit.models import load_model
 from interpkit.studies import before_after
 
@@ -163,6 +164,14 @@ def test_before_and_after_ends_with_its_page(run: Run, stock: Path) -> None:
     for name in ("accuracy", "template", "margin"):
         one, other = (summary["measures"][name] for summary in (first, second))  # type: ignore[index]
         assert (other["before"], other["after"]) == (pytest.approx(one["before"]), pytest.approx(one["after"]))
+
+
+def test_a_study_in_use_is_one_line(run: Run, stock: Path) -> None:
+    folder = Path("reports/tiny-two-icnn-before-after")
+    folder.mkdir(parents=True)
+    command = [*NETWORK, "--labels", stock / "two", *SHORT, "--before-after", "--dissect-labels", "none"]
+    with Held(folder, doing="another study"):
+        assert "is in use by process" in refused(run, *command)
 
 
 def test_a_study_without_a_dissection(run: Run, stock: Path) -> None:

@@ -1,6 +1,7 @@
 """What of a folder is a training's own, and what nobody may touch."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from interpkit.errors import InterpkitError, ResultError
 from interpkit.finetuning import _job, finetune
 from interpkit.finetuning._folder import KIND
+from interpkit.holding import Held, InUseError
 from interpkit.labels import LabelSet
 from interpkit.models import load_model
 from interpkit.models.finetuned import read_recipe
@@ -222,6 +224,68 @@ def test_what_killed_processes_left_is_in_nobodys_way(labels, tmp_path, asked):
         "recipe.json",
         "weights.safetensors",
     ]
+
+
+def killed_removing(patched: pytest.MonkeyPatch) -> None:
+    """A kill once the first file of a result is removed."""
+    whole = shutil.rmtree
+
+    def remove(folder: Path, *arguments: object, **asked: bool) -> None:
+        found = sorted(Path(folder).rglob("result.json"))
+        if not found:
+            return whole(folder, *arguments, **asked)
+        found[0].unlink()
+        raise CutOffError
+
+    patched.setattr(shutil, "rmtree", remove)
+
+
+def test_cut_off_while_the_old_result_is_removed(labels, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    trained(labels, out, **ONE)
+    trained(labels, tmp_path / "whole", **ONE, seed=1)
+    with monkeypatch.context() as patched:
+        killed_removing(patched)
+        with pytest.raises(CutOffError):
+            trained(labels, out, **ONE, seed=1, overwrite=True)
+    trained(labels, out, **ONE, seed=1)
+    assert sorted(held(out)) == sorted(held(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("left", [".added.act-finetune.old.x1y2z3_4", ".stage2-finetune.x1y2z3_4"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_results_that_killed_processes_moved_away_are_gone_in_the_end(labels, tmp_path, left, begun):
+    out = tmp_path / "out"
+    if begun:
+        with cut_off(5), pytest.raises(CutOffError):
+            trained(labels, out, epochs=2)
+    (out / left / "result").mkdir(parents=True)
+    (out / left / "result" / "scores.npz").write_bytes(b"half")
+    trained(labels, out, epochs=2)
+    assert not [one.name for one in out.iterdir() if one.name.startswith(".")]
+
+
+# --- one at a time
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_training_holds_its_folder_to_its_end(labels, tmp_path, again):
+    out, stages = tmp_path / "out", set()
+    if again:
+        trained(labels, out, **ONE)
+
+    def second(stage: str, done: int, total: int) -> None:
+        if stage == "training" and stage not in stages:
+            stages.add(stage)
+            assert (out / "checkpoint.pt").exists()
+            with pytest.raises(InUseError):
+                Held(out)
+            with pytest.raises(InUseError):
+                trained(labels, out, **ONE, seed=1)
+
+    trained(labels, out, **ONE, seed=1, overwrite=again, progress=second)
+    assert stages
+    assert not (out / ".held").exists()
 
 
 # --- a place that is none

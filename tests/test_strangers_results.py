@@ -17,6 +17,7 @@ from made_parts import partscores
 from made_results import small_dissection
 
 from interpkit.errors import ResultError
+from interpkit.report import build
 from interpkit.results import load, read_published, save
 from interpkit.results._types import check_types
 
@@ -191,6 +192,27 @@ def test_arrays_that_speak_of_more_than_they_hold_take_no_memory(saved, shape):
 def test_arrays_of_objects_are_refused(saved):
     member(header((1,), "|O") + b"cos\nsystem\n(S'true'\ntR.")(saved)
     assert "holds objects" in refused(saved)
+
+
+def test_arrays_of_the_other_byte_order_are_read(saved):
+    before = load(saved)
+    with np.load(saved / "scores.npz") as archive:
+        swapped = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in archive.items()}
+    np.savez(saved / "scores.npz", **swapped)
+    assert load(saved).table().equals(before.table())
+    assert load(saved)._repr_html_() == before._repr_html_()
+
+
+def test_values_that_do_not_stand_together_are_said_of_the_page(tmp_path):
+    run = tmp_path / "run"
+    folder = save(small_dissection(), run / "layer")
+    about = json.loads((folder / "result.json").read_text())
+    about["provenance"]["preprocessing"]["mean"] = 3
+    (folder / "result.json").write_text(json.dumps(about))
+    with pytest.raises(ResultError, match="cannot be drawn: what its files hold does not fit together") as caught:
+        build(run)
+    assert str(caught.value).isprintable()
+    assert not (run / "index.html").exists()
 
 
 def test_an_array_that_stands_twice_is_refused(saved):

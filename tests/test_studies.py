@@ -19,8 +19,9 @@ import interpkit
 from interpkit.comparison import compare
 from interpkit.dissection import dissect
 from interpkit.entanglement import entangle
-from interpkit.errors import InterpkitError, ResultError
+from interpkit.errors import ImageError, InterpkitError, ResultError
 from interpkit.finetuning import finetune
+from interpkit.holding import Held, InUseError, holder
 from interpkit.labels import LabelSet
 from interpkit.models import LoadedModel, load_model
 from interpkit.parts import score_parts
@@ -459,6 +460,104 @@ def test_overwriting_leaves_nothing_of_the_study_before(
     folders = {path.parent.name for path in (tmp_path / "run").rglob("result.json")}
     assert made.layer == "body.act"
     assert folders == {f"body.act-{verb}" for verb in ("compare", "finetune", "parts", "entangle")}
+
+
+def test_an_image_that_vanishes_stops_the_study_which_then_goes_on(
+    tmp_path: Path, marks: LabelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(marks.root, tmp_path / "marks")
+    labels = LabelSet.open(tmp_path / "marks")
+    asked = {**ASKED, "epochs": 1, "dissect_labels": None}
+    image, away = labels.path(0), tmp_path / "away.png"
+    measure = _before_after._Study._measured
+
+    def vanished(self: Any, probes: Any, sets: Any) -> Any:
+        path = sets["parts"].path(0)
+        path.rename(away)
+        try:
+            return measure(self, probes, sets)
+        finally:
+            away.rename(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_before_after._Study, "_measured", vanished)
+        with pytest.raises(ImageError):
+            before_after(load_model(SPEC, size=16), labels, tmp_path / "run", **asked)
+    assert image.exists()
+    assert not list((tmp_path / "run").glob("*-compare"))
+    made = before_after(load_model(SPEC, size=16), labels, tmp_path / "run", **asked)
+    assert not [words for words in made.warnings if "is left out" in words]
+
+
+def test_a_study_holds_its_folder_to_its_end(tmp_path: Path, marks: LabelSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {**ASKED, "epochs": 1, "dissect_labels": None}
+    out, measure, held = tmp_path / "runs" / "run", _before_after._Study._measured, []
+
+    def second(self: Any, *arguments: Any) -> Any:
+        held.append(holder(out))
+        with pytest.raises(InUseError) as said:
+            before_after(load_model(SPEC, size=16), marks, out, **asked)
+        assert "\n" not in str(said.value)
+        return measure(self, *arguments)
+
+    monkeypatch.setattr(_before_after._Study, "_measured", second)
+    before_after(load_model(SPEC, size=16), marks, out, **asked)
+    assert len(held) == 1
+    assert held[0]
+    assert not list(out.rglob(".held"))
+    # Whoever has what it asked for disturbs nobody.
+    with Held(out):
+        before_after(load_model(SPEC, size=16), marks, out, **asked)
+        with pytest.raises(InUseError):
+            before_after(load_model(SPEC, size=16), marks, out, overwrite=True, **asked)
+
+
+def test_a_study_that_came_to_nothing_leaves_no_folder(tmp_path: Path, network: LoadedModel, marks: LabelSet) -> None:
+    with pytest.raises(InterpkitError, match="nowhere"):
+        before_after(network, marks, tmp_path / "runs" / "run", **{**ASKED, "layer": "nowhere"}, dissect_labels=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_a_study_that_was_cut_off_while_the_one_before_was_removed(
+    tmp_path: Path, study: tuple[Path, Comparison], marks: LabelSet, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    out, whole, removals = tmp_path / "run", shutil.rmtree, iter(range(99))
+    shutil.copytree(study[0], out)
+    asked: dict[str, Any] = {**ASKED, "epochs": 1, "dissect_labels": None, "overwrite": True}
+
+    def killed(folder: Any, *arguments: Any, **keywords: Any) -> None:
+        found = sorted(Path(folder).rglob("result.json"))
+        if not found or "finetune" in Path(folder).name or next(removals) < cut:
+            return whole(folder, *arguments, **keywords)
+        found[0].unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            before_after(load_model(SPEC, size=16), marks, out, **asked)
+    made = before_after(load_model(SPEC, size=16), marks, out, **asked)
+    assert_same(made, load(out / "added.act-compare"), but=("pictures",))
+    assert not list(out.rglob(".*"))
+
+
+def test_what_killed_processes_left_in_a_study_is_removed_and_what_they_replaced_is_back(
+    tmp_path: Path, study: tuple[Path, Comparison], marks: LabelSet
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(study[0], out)
+    shutil.rmtree(out / "added.act-compare")
+    kept = (out / "ordinary" / "added.act" / "result.json").read_bytes()
+    replaced = out / "ordinary" / ".added.act.old.x1y2z3_4"
+    replaced.mkdir()
+    (out / "ordinary" / "added.act").rename(replaced / "result")
+    for place in (out, out / "ordinary", out / "interpretable"):
+        (place / ".body-parts.x1y2z3_4" / "was").mkdir(parents=True)
+    (out / ".git").mkdir()
+    before_after(load_model(SPEC, size=16), marks, out, dissect_labels=None, **ASKED)
+    assert [path.name for path in out.rglob(".*")] == [".git"]
+    assert (out / "ordinary" / "added.act" / "result.json").read_bytes() == kept
 
 
 # --- which units are shown

@@ -1,7 +1,6 @@
 """``interpkit compare``: any number of results, and published tables, side by side; without torch."""
 
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -108,13 +107,14 @@ def _keep(results: Sequence[Any], folder: Path, *, overwrite: bool) -> None:
         If the folder holds another run and ``overwrite`` is not set.
     """
     from interpkit.results import result_folder_name, result_folders
+    from interpkit.writing import remove_folder
 
     made = results[0].provenance
     planned = _runs.Planned(made.verb, [results[0].layer], made.model_sha, made.labels_sha, made.fingerprint)
     _runs.already_done(folder, planned, overwrite=overwrite)
     with _runs.folder_made(folder):
         _runs.store(results, folder)
-    written = {folder / result_folder_name(one) for one in results}
-    for old in result_folders(folder):
-        if old not in written:
-            shutil.rmtree(old)
+        written = {folder / result_folder_name(one) for one in results}
+        for old in result_folders(folder):
+            if old not in written:
+                remove_folder(old)

@@ -117,4 +117,6 @@ def judge(network: Network, supply: Supply, images: Validation, *, group: Group)
             seen = network.run(inputs)
             outputs[piece] = seen.outputs
             peaks[piece] = seen.maps[layer].flatten(2).amax(2).float()
+    # Whoever could not read its share comes to no sum.
+    group.meet()
     return Judged(group.summed(outputs).cpu(), images.member, group.summed(peaks).cpu(), images.multi)

@@ -15,7 +15,7 @@ from interpkit.holding import FILE as HELD
 from interpkit.models import LoadedModel
 from interpkit.models.finetuned import RECIPE, WEIGHTS
 from interpkit.results import PICTURES, picture_file, read_about, result_folders
-from interpkit.writing import writing
+from interpkit.writing import remove_folder, writing
 
 # What a recipe of ours says it is.
 KIND = "finetuned"
@@ -27,6 +27,8 @@ _PART = re.compile(
     rf"\.{re.escape(FILE)}\.\d+|\.({re.escape(PAGE)}|{re.escape(PDF)})\.\d+|\.({re.escape(WEIGHTS)}|{re.escape(RECIPE)})\b.*\.part"
 )
 _PICTURE = re.compile(r".*-[0-9a-f]{8}\.jpg|\..*-[0-9a-f]{8}\.jpg\.\d+")
+# Folders of results that were being written, replaced or removed then.
+_RESULT = re.compile(r"\..+-finetune\.(old\.)?[a-z0-9_]{8}")
 
 Found = Literal["nothing", "interrupted", "finished"]
 
@@ -77,8 +79,8 @@ def _kept(folder: Path) -> Found:
     foreign = [name for name in there if not ours[name]]
     if foreign:
         raise ResultError(
-            f"{folder} holds a {foreign[0]} that no training wrote, or that is damaged, so it is left alone; choose "
-            "another folder"
+            f"{folder} holds a {foreign[0]} that no training wrote, or that is damaged, so it is left alone; remove "
+            "it, or choose another folder"
         )
     if not there:
         return "nothing"
@@ -98,7 +100,8 @@ def _left_over(path: Path) -> bool:
         return True
     if path.name == PICTURES and path.is_dir():
         return all(_PICTURE.fullmatch(one.name) for one in path.iterdir())
-    return _is_page(path) or bool(path.is_file() and _PART.fullmatch(path.name))
+    known = _RESULT if path.is_dir() and not path.is_symlink() else _PART
+    return _is_page(path) or bool(known.fullmatch(path.name))
 
 
 def _is_page(path: Path) -> bool:
@@ -126,31 +129,40 @@ def clear(folder: Path) -> None:
 
     The recipe goes first, since without it a folder is no network; pictures go that no other result lists.
     """
-    for name in (RECIPE, WEIGHTS):
-        (folder / name).unlink(missing_ok=True)
-    mine = trainings(folder)
-    pictures = {one for result in mine for one in _about(result)[1]}
-    pictures -= {one for result in result_folders(folder) if result not in mine for one in _about(result)[1]}
-    for result in mine:
-        shutil.rmtree(result)
-    for name in pictures:
-        (folder / PICTURES / name).unlink(missing_ok=True)
-    with suppress(OSError):
-        (folder / PICTURES).rmdir()
-    if mine:
-        (folder / PDF).unlink(missing_ok=True)
-    for path in list(folder.iterdir()):
-        if path.name != PICTURES and _left_over(path):
-            path.unlink(missing_ok=True)
+    with writing(folder):
+        for name in (RECIPE, WEIGHTS):
+            (folder / name).unlink(missing_ok=True)
+        mine = trainings(folder)
+        pictures = {one for result in mine for one in _about(result)[1]}
+        pictures -= {one for result in result_folders(folder) if result not in mine for one in _about(result)[1]}
+        for name in pictures:
+            (folder / PICTURES / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / PICTURES).rmdir()
+        if mine:
+            (folder / PDF).unlink(missing_ok=True)
+        # Last: they alone tell, after a kill, what else is theirs.
+        for result in mine:
+            remove_folder(result)
+        for path in list(folder.iterdir()):
+            # Whoever clears a folder holds it by that file.
+            if path.name not in {PICTURES, HELD} and _left_over(path):
+                _drop(path)
+
+
+def _drop(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def tidy(folder: Path, result: str) -> None:
     """Remove what killed processes were about to write when they died; ``result`` is the folder of the result."""
+    mine = re.compile(rf"\.{re.escape(result)}\.(old\.)?\w+|{_RESULT.pattern}")
     for path in list(folder.iterdir()):
-        if _PART.fullmatch(path.name):
-            path.unlink(missing_ok=True)
-        elif path.is_dir() and re.fullmatch(rf"\.{re.escape(result)}\.\w+", path.name):
-            shutil.rmtree(path, ignore_errors=True)
+        if (mine if path.is_dir() and not path.is_symlink() else _PART).fullmatch(path.name):
+            _drop(path)
     for path in (folder / PICTURES).glob(".*"):
         if _PICTURE.fullmatch(path.name):
             path.unlink(missing_ok=True)

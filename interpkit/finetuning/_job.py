@@ -25,6 +25,7 @@ from interpkit.finetuning._objective import Objective
 from interpkit.finetuning._prepare import Data, Theatre, prepare_data, prepare_network, prepare_surgery
 from interpkit.finetuning._record import Made, same_of
 from interpkit.finetuning._supply import Fed, Source, Supply, decide, follow, supplied
+from interpkit.finetuning._together import together
 from interpkit.finetuning._train import DivergedError, Images, Plan, Trainer
 from interpkit.holding import Held
 from interpkit.labels import LabelSet, changed_since, content
@@ -71,7 +72,7 @@ class Job:
         InterpkitError
             Before anything is written or cleared, for what was asked wrongly.
         """
-        check_base(self.model, self.out)
+        self.group.agreed(lambda: check_base(self.model, self.out))
 
         def there() -> Found:
             return self.group.agreed(lambda: look(self.out, resume=resume, overwrite=overwrite))
@@ -86,7 +87,10 @@ class Job:
                 if found == "finished" and not overwrite:
                     return self.group.agreed(lambda: self._finished(resume=resume))
                 goes_on = found == "interrupted" and not overwrite
-                return self._trained(self.group.agreed(lambda: self._interrupted(resume=resume)) if goes_on else None)
+                state = self.group.agreed(lambda: self._interrupted(resume=resume)) if goes_on else None
+                # What all refuse alike, until here, leaves them free to ask for something else.
+                with together(self.group):
+                    return self._trained(state)
         except BaseException:
             if self.group.first:
                 unmake(new)
@@ -220,7 +224,7 @@ class Job:
         whole = self._network
         network = replace(whole, cut=fed.at(whole.cut))
         with (
-            supplied(self._source, network.module, network.cut, fed=fed, progress=self.progress) as supply,
+            supplied(self._source, network.module, network.cut, fed=fed, progress=self._looking) as supply,
             network.cut.idle(network.module),
         ):
             trainer = self._trainer(network, supply)
@@ -235,6 +239,11 @@ class Job:
         self.watch.lap("training")
         return self._kept(trainer, start=start, judged=judged, words=supply.words)
 
+    def _looking(self, stage: str, done: int, total: int) -> None:
+        """Progress of a long pass, which ends early where another process has stopped."""
+        self.group.check()
+        self.progress(stage, done, total)
+
     def _begin(self, trainer: Trainer, state: Mapping[str, Any] | None, fed: Fed) -> None:
         """Put the state back, or keep the first; what earlier trainings left goes once that stands.
 
@@ -245,11 +254,7 @@ class Job:
         else:
             trainer.restore(state)
         if not trainer.done:
-            self.group.agreed(self._clear)
-
-    def _clear(self) -> None:
-        with writing(self.out):
-            clear(self.out)
+            self.group.agreed(lambda: clear(self.out))
 
     def _check_start(self, start: Judged) -> None:
         """Stop at a network that gives no numbers even before it is trained."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from interpkit.finetuning._network import Network
 from interpkit.finetuning._objective import task_loss
 from interpkit.finetuning._order import set_modes
 from interpkit.finetuning._supply import Supply, draw, pieces_of
+from interpkit.finetuning._together import shared
 from interpkit.losses import Edit, InterpretableLoss, Pass, Step
 from interpkit.processes import Group
 from interpkit.running import Progress
@@ -244,9 +246,10 @@ class Trainer:
         mine = [piece[self._group.rank :: self._group.world] for piece in pieces]
         sums, done = torch.zeros(4, dtype=torch.float64), epoch * len(images.train)
         with self._drawing(epoch):
-            for number, inputs in enumerate(self._supply.training(mine, draws)):
-                share = len(mine[number]) / len(pieces[number])
-                sums += self._step(inputs, mine[number], epoch=epoch, share=share, number=number)
+            inputs = self._supply.training(mine, draws)
+            for number, rows in enumerate(mine):
+                share = len(rows) / len(pieces[number])
+                sums += self._step(inputs, rows, epoch=epoch, share=share, number=number)
                 done += len(pieces[number])
                 self._progress("training", done, plan.epochs * len(images.train))
         self._record(epoch, sums, seconds=perf_counter() - started, images=len(images.train))
@@ -263,8 +266,8 @@ class Trainer:
                 torch.cuda.manual_seed(seed)
             yield
 
-    def _step(self, inputs: Tensor, rows: Ints, *, epoch: int, share: float, number: int) -> Tensor:
-        """One step.
+    def _step(self, inputs: Iterator[Tensor], rows: Ints, *, epoch: int, share: float, number: int) -> Tensor:
+        """One step, on the next of the inputs.
 
         Returns
         -------
@@ -274,14 +277,8 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         if self._own:
             self._own.zero_grad(set_to_none=True)
-        noted = _Noted()
-        sums = torch.zeros(4, dtype=torch.float64)
-        total: Tensor | None = None
-        if len(rows):
-            step = self._as_step(inputs, self._member[torch.from_numpy(rows)], epoch=epoch, noted=noted)
-            total = self.loss(step)
-            sums = self._sums(total.detach(), noted, step.member)
-        sums = self._group.summed(sums.to(self.network.device)).cpu()
+        own = partial(self._ahead, inputs, rows, epoch=epoch)
+        total, sums = shared(self._group, own, sums=4, device=self.network.device)
         if not torch.isfinite(sums).all():
             what = "loss" if math.isnan(sums[0]) else "loss is infinite, not a number: it"
             raise DivergedError(f"epoch {epoch + 1}, step {number + 1}: the {what} is no longer finite")
@@ -291,6 +288,16 @@ class Trainer:
             scaled.backward()  # type: ignore[no-untyped-call]
         self._move(epoch, share=share)
         return sums
+
+    def _ahead(self, inputs: Iterator[Tensor], rows: Ints, *, epoch: int) -> tuple[Tensor | None, Tensor]:
+        """The loss of this process's part of a batch, None without images, and its (4,) sums."""
+        batch = next(inputs)
+        if not len(rows):
+            return None, torch.zeros(4, dtype=torch.float64)
+        noted = _Noted()
+        step = self._as_step(batch, self._member[torch.from_numpy(rows)], epoch=epoch, noted=noted)
+        total = self.loss(step)
+        return total, self._sums(total.detach(), noted, step.member)
 
     def _as_step(self, inputs: Tensor, member: Tensor, *, epoch: int, noted: _Noted) -> Step:
         """The step as a loss sees it; what it does is noted."""

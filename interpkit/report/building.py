@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from interpkit import _plugins
-from interpkit.errors import InterpkitError
+from interpkit.errors import InterpkitError, ResultError, one_line
 from interpkit.report import sections
 from interpkit.report.formats import FILTERS
 from interpkit.report.kinds import by_kind, question
@@ -107,7 +107,26 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever stands between braces
 
 
 def document(results: Sequence[Any], page: Page) -> str:
-    """The page of results, as HTML."""
+    """The page of results, as HTML.
+
+    Raises
+    ------
+    ResultError
+        If they hold values that cannot stand together, as where a file was edited.
+    """
+    try:
+        return _document(results, page)
+    except (InterpkitError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {one_line(error)}"
+        raise ResultError(
+            f"{page.folder} cannot be drawn: what its files hold does not fit together ({why}); if one was edited, "
+            "make the result anew"
+        ) from error
+
+
+def _document(results: Sequence[Any], page: Page) -> str:
     offers: list[Section] = [_plugins.load(sections.__name__, name) for name in _plugins.names(sections.__name__)]
     offers.sort(key=lambda offer: offer.order)
     first = min(offer.order for offer in offers if offer.scope == "layer")

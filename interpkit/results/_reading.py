@@ -97,7 +97,9 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any
         if math.prod(shape) * kind.itemsize != member.file_size - stream.tell():
             raise ValueError(f"{member.filename} does not hold the {' x '.join(map(str, shape))} values it speaks of")
     with archive.open(member) as stream:
-        return npy.read_array(stream, allow_pickle=False)
+        array = npy.read_array(stream, allow_pickle=False)
+    # pandas takes no others.
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_plain(path: Path, largest: int) -> None:

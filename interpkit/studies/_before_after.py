@@ -12,7 +12,7 @@ from typing import Any, Literal
 from interpkit.comparison import compare
 from interpkit.dissection import dissect
 from interpkit.entanglement import entangle
-from interpkit.errors import InterpkitError, ResultError
+from interpkit.errors import ImageError, InterpkitError, ResultError
 from interpkit.finetuning import finetune
 from interpkit.finetuning._folder import look
 from interpkit.labels import LabelSet
@@ -29,6 +29,7 @@ from interpkit.studies._folder import (
     check_folder,
     earlier,
     finished,
+    held,
     remove,
 )
 from interpkit.studies._look import look_at, of_names
@@ -115,18 +116,15 @@ def before_after(
     """
     training = {name: value for name, value in locals().items() if name in _TRAINING and name != "progress"}
     study = _Study(model, labels, Path(out), training=training, progress=progress or silent)
-    begun = study.check()
+    study.check()
     if isinstance(dissect_labels, str):
         dissect_labels = LabelSet.open(dissect_labels)
-    found = study.found(dissect_labels) if begun else None
+    # Whoever has what it asked for disturbs nobody.
+    found = study.found(dissect_labels) if finished(study.out) else None
     if found is not None:
         return found
-    old = earlier(study.out) if overwrite else []
-    # The interpretable network first: what does not suit its loss ends the study here.
-    tuned = {INTERPRETABLE: study.train(INTERPRETABLE)}
-    remove(study.out, old)
-    tuned[ORDINARY] = study.train(ORDINARY)
-    return study.compared(tuned, dissect_labels)
+    with held(study.out):
+        return study.result(dissect_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +155,19 @@ class _Study:
                 "before and after runs in one process; train the two networks with several by `interpkit finetune`"
             )
         return check_folder(self.out, self.model)
+
+    def result(self, dissected: LabelSet | None) -> Comparison:
+        """The comparison, found or made; the folder is held."""
+        # Whoever held the folder until now may have begun the study, or ended it.
+        found = self.found(dissected) if self.check() else None
+        if found is not None:
+            return found
+        old = earlier(self.out) if self.training["overwrite"] else []
+        # The interpretable network first: what does not suit its loss ends the study here.
+        tuned = {INTERPRETABLE: self.train(INTERPRETABLE)}
+        remove(self.out, old)
+        tuned[ORDINARY] = self.train(ORDINARY)
+        return self.compared(tuned, dissected)
 
     def found(self, dissected: LabelSet | None) -> Comparison | None:
         """The comparison that lies in ``out``, if it is of this very study; None where it is to be made.
@@ -285,8 +296,8 @@ class _Study:
                     pair[name] = _ANALYSES[verb](probes[name], labels, **shared, progress=progress)
                     made = pair[name].provenance
                     shared |= {"batch_size": made.batch_size, "memory_format": made.memory_format}
-            # What keeps results from being written stops the study, which can then be resumed.
-            except ResultError:
+            # What keeps results from being written or images from being read may pass: the study can then be resumed.
+            except (ResultError, ImageError):
                 raise
             except InterpkitError as error:
                 left_out.append(f"{verb} is left out: {error}")

@@ -1,17 +1,23 @@
 """The folder of a study: what in it is the study's own, and what is refused before anything is written."""
 
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from interpkit.errors import ResultError
-from interpkit.finetuning._folder import Found, look
+from interpkit.finetuning._folder import Found, look, make, unmake
+from interpkit.holding import Held, InUseError
 from interpkit.models import LoadedModel
 from interpkit.results import PICTURES, read_about, result_folders, safe_name
+from interpkit.writing import remove_folder, writing
 
 ORDINARY, INTERPRETABLE = NAMES = ("ordinary", "interpretable")
 PAGE, PDF = "index.html", "report.pdf"
+# Folders of results that were being written, replaced or removed when a process was killed.
+_LEFT = re.compile(r"\.(?P<name>.+?)\.(?P<replaced>old\.)?[a-z0-9_]{8}")
 # What the study measures of each network; the training replaces its own result.
 _MEASURED = {"dissect": "", "entangle": "-entangle", "parts": "-parts"}
 
@@ -86,8 +92,42 @@ def earlier(out: Path) -> list[Path]:
 
 def remove(out: Path, old: Sequence[Path]) -> None:
     """Remove the results of an earlier study, and the page of its comparison."""
+    for name in (PAGE, PDF) if old else ():
+        (out / name).unlink(missing_ok=True)
     for folder in old:
-        shutil.rmtree(folder)
-    if old:
-        for name in (PAGE, PDF):
-            (out / name).unlink(missing_ok=True)
+        remove_folder(folder)
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """The folder of a study, made and this process's alone, without what was killed there; gone if nothing came of it.
+
+    Raises
+    ------
+    ResultError
+        If another process holds it, or it cannot be written.
+    """
+    new = make(out)
+    try:
+        with Held(out):
+            _tidy(out)
+            for run in (out / name for name in NAMES if (out / name).is_dir()):
+                # A training there by itself, or an analysis, sees to its own.
+                with suppress(InUseError), Held(run):
+                    _tidy(run)
+            yield
+    except BaseException:
+        unmake(new)
+        raise
+
+
+def _tidy(place: Path) -> None:
+    """Remove what killed processes were writing or removing; a result that was about to be replaced goes back."""
+    with writing(place):
+        for path in list(place.iterdir()):
+            left = _LEFT.fullmatch(path.name) if path.is_dir() and not path.is_symlink() else None
+            if left is None:
+                continue
+            if left["replaced"] and (path / "result").is_dir() and not (place / left["name"]).exists():
+                (path / "result").rename(place / left["name"])
+            shutil.rmtree(path, ignore_errors=True)

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def of_array(data: bytes, edit: Edit) -> bytes:
         array = np.load(io.BytesIO(data), allow_pickle=False)
         with np.errstate(all="ignore"):
             changed = np.asarray(ARRAYS[edit[3] % len(ARRAYS)](array))
-    except (ValueError, TypeError, EOFError, OSError, SyntaxError, MemoryError, OverflowError, IndexError):
+    except (ValueError, TypeError, EOFError, OSError, SyntaxError, MemoryError, OverflowError, IndexError, TokenError):
         return of_bytes(data, edit)
     stream = io.BytesIO()
     np.save(stream, changed, allow_pickle=False)
