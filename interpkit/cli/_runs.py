@@ -1,8 +1,6 @@
 """The folder of a run: what it holds, whether it may be written, and its page."""
 
 import os
-import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,10 +19,7 @@ if TYPE_CHECKING:
 REPORTS = Path("reports")
 # Results that judge another verb's result and mean nothing once that is gone.
 JUDGES = {"rotate": "dissect", "shuffle": "dissect", "untrained": "dissect"}
-# As results are called while they are written.
 PICTURES = "images"
-REPLACED = re.compile(r"\.(.+)\.old\.[a-z0-9_]{8}")
-LEFT = re.compile(r"\..+\.([a-z0-9_]{8}|old\.[a-z0-9_]{8}|[0-9]+|part)")
 
 
 @dataclass(frozen=True)
@@ -165,6 +160,8 @@ class RunFolder:
         ResultError
             If it cannot be written, or another process holds it.
         """
+        from interpkit.results import clear_left
+
         if self._held is not None:
             return False
         self._new = [parent for parent in (self.folder, *self.folder.parents) if not parent.exists()]
@@ -176,7 +173,7 @@ class RunFolder:
             raise ResultError(f"cannot write into {self.folder}: {error.strerror}") from error
         self._held = Held(self.folder)
         for place in (self.folder, self.folder / PICTURES):
-            _clear(place)
+            clear_left(place)
         return True
 
     def __enter__(self) -> Self:
@@ -196,16 +193,6 @@ def folder_made(folder: Path) -> Iterator[None]:
     with RunFolder(folder) as place:
         place.take()
         yield
-
-
-def _clear(place: Path) -> None:
-    """Remove what a process was writing when it was killed; a result that it had moved away goes back."""
-    for path in list(place.iterdir()) if place.is_dir() else ():
-        replaced = REPLACED.fullmatch(path.name)
-        if replaced and (path / "result").is_dir() and not (place / replaced[1]).exists():
-            (path / "result").rename(place / replaced[1])
-        if LEFT.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager

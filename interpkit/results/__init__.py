@@ -15,6 +15,7 @@ from interpkit.results._published import PAPERS_IOU, PublishedTable, read_publis
 from interpkit.results._sides import Movers, SideColumn, SideMeasure
 from interpkit.results._storage import (
     PICTURES,
+    clear_left,
     load,
     load_run,
     picture_file,
@@ -73,6 +74,7 @@ __all__ = [
     "TopImages",
     "Untrained",
     "best_of_each",
+    "clear_left",
     "fingerprint",
     "load",
     "load_run",

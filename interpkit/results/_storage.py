@@ -24,6 +24,9 @@ MANIFEST = "result.json"
 PICTURES = "images"
 # Letters of a folder's name: file systems take 255 bytes, of which a verb and a temporary name need some.
 LONGEST = 160
+# What lies in a folder of results while they are written, replaced or removed.
+_REPLACED = re.compile(r"\.(.+)\.old\.[a-z0-9_]{8}")
+_LEFT = re.compile(r"\..+\.([a-z0-9_]{8}|old\.[a-z0-9_]{8}|[0-9]+|part)")
 
 
 def safe_name(name: str) -> str:
@@ -169,6 +172,25 @@ def _move_into_place(part: Path, folder: Path) -> None:
             shutil.rmtree(old)
     else:
         part.rename(folder)
+
+
+def clear_left(place: Path) -> None:
+    """Remove from a folder of results what a process was writing or removing there when it was killed.
+
+    A result that it had moved away to put another in its place goes back. Whoever calls this holds the folder.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    with writing(place):
+        for path in list(place.iterdir()) if place.is_dir() else ():
+            replaced = _REPLACED.fullmatch(path.name)
+            if replaced and (path / "result").is_dir() and not (place / replaced[1]).exists():
+                (path / "result").rename(place / replaced[1])
+            if _LEFT.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def read_about(folder: Path) -> dict[str, Any]:

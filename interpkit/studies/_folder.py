@@ -1,7 +1,5 @@
 """The folder of a study: what in it is the study's own, and what is refused before anything is written."""
 
-import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,13 +9,11 @@ from interpkit.errors import ResultError
 from interpkit.finetuning._folder import Found, look, make, unmake
 from interpkit.holding import Held, InUseError
 from interpkit.models import LoadedModel
-from interpkit.results import PICTURES, read_about, result_folders, safe_name
-from interpkit.writing import remove_folder, writing
+from interpkit.results import PICTURES, clear_left, read_about, result_folders, safe_name
+from interpkit.writing import remove_folder
 
 ORDINARY, INTERPRETABLE = NAMES = ("ordinary", "interpretable")
 PAGE, PDF = "index.html", "report.pdf"
-# Folders of results that were being written, replaced or removed when a process was killed.
-_LEFT = re.compile(r"\.(?P<name>.+?)\.(?P<replaced>old\.)?[a-z0-9_]{8}")
 # What the study measures of each network; the training replaces its own result.
 _MEASURED = {"dissect": "", "entangle": "-entangle", "parts": "-parts"}
 
@@ -110,24 +106,12 @@ def held(out: Path) -> Iterator[None]:
     new = make(out)
     try:
         with Held(out):
-            _tidy(out)
+            clear_left(out)
             for run in (out / name for name in NAMES if (out / name).is_dir()):
                 # A training there by itself, or an analysis, sees to its own.
                 with suppress(InUseError), Held(run):
-                    _tidy(run)
+                    clear_left(run)
             yield
     except BaseException:
         unmake(new)
         raise
-
-
-def _tidy(place: Path) -> None:
-    """Remove what killed processes were writing or removing; a result that was about to be replaced goes back."""
-    with writing(place):
-        for path in list(place.iterdir()):
-            left = _LEFT.fullmatch(path.name) if path.is_dir() and not path.is_symlink() else None
-            if left is None:
-                continue
-            if left["replaced"] and (path / "result").is_dir() and not (place / left["name"]).exists():
-                (path / "result").rename(place / left["name"])
-            shutil.rmtree(path, ignore_errors=True)
