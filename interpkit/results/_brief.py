@@ -22,5 +22,7 @@ class OfLayer(Brief):
     def order(self) -> int:
         """Place of this layer among those of the same run."""
         result: Any = self
-        layers = list(result.provenance.options.get("layers", [result.layer]))
+        asked = result.provenance.options.get("layers")
+        # What a file says was asked for may be anything.
+        layers = list(asked) if isinstance(asked, list | tuple) else [result.layer]
         return layers.index(result.layer) if result.layer in layers else len(layers)

@@ -53,7 +53,8 @@ def tried(reader: str, driver: str, inputs: int) -> Done:
     told = json.loads(lines[-1]) if ended.returncode == 0 and lines else None
     if told is not None and told["peak"] > MEGABYTES:
         return Done(reader, driver, None, f"took {told['peak']} MB")
-    return Done(reader, driver, told, ended.stderr[-6000:])
+    # atheris tells the error on its standard output, and how it got there on the other one.
+    return Done(reader, driver, told, ended.stderr[-6000:] + ended.stdout[-6000:])
 
 
 def main(readers: list[str]) -> int:
