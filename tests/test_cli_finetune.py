@@ -189,6 +189,14 @@ def test_a_finished_training_is_resumed_at_once_and_not_overwritten_unasked(run:
     status, again, err = run(*command)
     assert (status, again) == (0, out)
     assert err.splitlines()[-1] == "already done: r holds this training"
+    # A process was killed while it drew the page; and another one draws it.
+    Path("r/.held").write_bytes(b"")
+    Path("r/.index.html.123").write_bytes(b"half")
+    drawn = [word for word in command if word != "--no-report"]
+    assert run(*drawn)[0] == 0
+    assert not [path.name for path in Path("r").iterdir() if path.name.startswith(".")]
+    with Held(Path("r"), doing="drawing"):
+        assert "(drawing)" in refused(run, *drawn)
     assert run(*command, "--resume")[:2] == (0, out)
     assert run(*command, "--overwrite")[:2] == (0, out)
     said = refused(run, *command, "--resume", "--rate", "0.01")

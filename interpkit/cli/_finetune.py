@@ -190,8 +190,7 @@ def carry_out(asked: Training, output: Output) -> None:
     # Of several processes one shows what came out.
     if int(os.environ.get("RANK", "0")):
         return
-    page = _pages(folder, asked, single_file=output.single_file) if output.report else None
-    pdf = _printed(folder, asked, paper=output.paper) if output.paper else None
+    page, pdf = _drawn(folder, asked, output)
     if output.as_document:
         pages = {"report": str(page) if page else None, **({"pdf": str(pdf)} if pdf else {})}
         as_json({"run": str(folder), **pages, "layers": [result.summary()]})
@@ -217,6 +216,17 @@ def _train(loaded: Any, labels: Any, folder: Path, *, asked: Training, progress:
 
     dissected = None if asked.compared_on == "none" else asked.compared_on
     return before_after(loaded, labels, folder, dissect_labels=dissected, **asked.training, progress=progress)
+
+
+def _drawn(folder: Path, asked: Training, output: Output) -> tuple[Path | None, Path | None]:
+    """The page and the PDF, as far as they are asked for; the folder is held meanwhile."""
+    if not (output.report or output.paper):
+        return None, None
+    with runs.folder_made(folder):
+        return (
+            _pages(folder, asked, single_file=output.single_file) if output.report else None,
+            _printed(folder, asked, paper=output.paper) if output.paper else None,
+        )
 
 
 def _pages(folder: Path, asked: Training, *, single_file: bool) -> Path:
