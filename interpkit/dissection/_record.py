@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interpkit import metrics, running
+from interpkit.counts import BlockCounts
 from interpkit.dissection._observe import Observed
 from interpkit.dissection._tally import Tally
 from interpkit.feeding import Feeding
@@ -79,8 +80,7 @@ class Record:
 
     def result(self, layer: str, observed: Observed, tally: Tally, *, placement: Placement) -> Dissection:
         """The result of one layer."""
-        blocks = tally.counts()
-        counts = blocks.total().under(self.options["category_rule"])
+        blocks = tally.finished()
         names = self.chosen.images["image"].to_numpy(str)
         top = _top_images(names, observed, tally)
         _, h, w = self.probe.shapes()[layer]
@@ -92,7 +92,7 @@ class Record:
             silent=observed.silent,
             dead=observed.dead,
             blocks=blocks,
-            scores={name: metrics.load(name).score(counts) for name in metrics.names()},
+            scores=self._scores(blocks),
             chance=self._chance(tally) if self.labels.categories else None,
             top=top,
             images=len(names) - len(self.settled.skipped),
@@ -104,6 +104,10 @@ class Record:
             provenance=self.provenance,
             pictures=LabelSetPictures(self.labels, top.names),
         )
+
+    def _scores(self, blocks: BlockCounts) -> dict[str, npt.NDArray[np.float64]]:
+        counts = blocks.total().under(self.options["category_rule"])
+        return {name: metrics.load(name).score(counts) for name in metrics.names()}
 
     def _chance(self, tally: Tally) -> Chance:
         luck = tally.luck().under(self.options["category_rule"])

@@ -265,6 +265,12 @@ class Tally:
         """The counts so far."""
         return self._sums.counts(self.category)
 
+    def finished(self) -> BlockCounts:
+        """The counts, given away: the room that they were counted in, most of what a tally takes, is free again."""
+        counts = self.counts()
+        self._sums.on = np.empty((0, 0, 0), self._sums.on.dtype)
+        return counts
+
     @property
     def shuffles(self) -> int:
         """How often the labels of other images are counted."""
