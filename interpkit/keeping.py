@@ -97,8 +97,6 @@ class Work:
             for part in self._others():
                 if part.name.startswith("."):
                     part.unlink()
-            if any(self.folder.glob("*.npz")):
-                _LOG.info("going on with what an earlier run has done (%s)", self._title)
             return
         with _one_line(self.folder):
             # The key goes first: what is left behind of a removal that is cut short must not pass for work under it.
@@ -107,6 +105,11 @@ class Work:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             with written(path, lasting=True) as part:
                 part.write_text(json.dumps(about))
+
+    def announce(self) -> None:
+        """Say that there is something to go on with, where there is more than what stands above all else."""
+        if {path.name for path in self.folder.glob("*.npz")} - self._above:
+            _LOG.info("going on with what an earlier run has done (%s)", self._title)
 
     def _others(self) -> list[Path]:
         """All that lies here but the lock."""

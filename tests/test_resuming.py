@@ -174,6 +174,18 @@ def test_a_changed_image_gives_no_stale_number(labels, stopped_midway, tmp_path)
         first.write_bytes(old)
 
 
+def test_what_a_run_goes_on_with_is_said_where_there_is_any(labels, stopped_midway, caplog):
+    caplog.set_level("INFO", "interpkit")
+    again, path = touched(labels), stopped_midway / "batches.npz"
+    path.write_bytes(b"")
+    with Work(stopped_midway, title="dissect") as work:
+        run("dissect", again, work)
+    assert "going on with" not in caplog.text
+    with Work(stopped_midway, title="dissect") as work:
+        run("dissect", again, work)
+    assert "going on with what an earlier run has done (dissect)" in caplog.text
+
+
 def touched(labels: LabelSet) -> LabelSet:
     """The set, of which an image went and came back."""
     path = labels.path(3)
@@ -451,6 +463,9 @@ def test_another_version_of_a_package_takes_nothing_over(labels, tmp_path, monke
 
         def under(self, name: str, plain: Mapping[str, Any]) -> None:
             """Nothing is kept."""
+
+        def announce(self) -> None:
+            """Nothing to say."""
 
     told = asking.versions()
     for here in (told, {**told, "pillow": "other"}, {**told, "torchvision": "other"}):

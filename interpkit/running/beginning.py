@@ -76,6 +76,7 @@ def begin(
     if group.world == 1 and before is not None and before.plain != files and _unchanged(work, labels):
         work.commit(FILES, {}, files)
     work.under(FILES, files)
+    work.announce()
 
 
 def _check_files(labels: LabelSet) -> None:
