@@ -40,8 +40,9 @@ env: $(VENV)/.dev ## the virtual environment with everything that tests need
 demo: $(VENV)/.run ## dissect a pretrained network on the embedded label set and write its report
 	$(BIN)/interpkit demo
 
-test: env ## the tests
-	$(BIN)/python -m pytest -q
+# Most tests keep one core busy; the tests of a file share what they have made.
+test: env ## the tests, in two processes
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: env ## format and lint, without changing a file
 	$(BIN)/ruff format --check .
