@@ -308,13 +308,19 @@ def test_every_kind_of_checksum_is_compared(server: Server, data: Path, town: by
     whole(data)
 
 
-def test_what_has_no_checksum_is_remembered_and_compared_later(server: Server, data: Path, town: bytes) -> None:
+def remembered(server: Server, data: Path, town: bytes) -> str:
+    """The set fetched once, so that its checksum is recorded, and removed again."""
     url = server.offer("town.zip", town)
     manifest(listed(url))
     get()
+    shutil.rmtree(data / "town")
+    return url
+
+
+def test_what_has_no_checksum_is_remembered_and_compared_later(server: Server, data: Path, town: bytes) -> None:
+    url = remembered(server, data, town)
     known = json.loads((data / KNOWN).read_text())
     assert known[url]["sha256"] == hashlib.sha256(town).hexdigest()
-    shutil.rmtree(data / "town")
     get()
     shutil.rmtree(data / "town")
     server.offer("town.zip", zipped({"town_8/index.csv": b"another"}))
@@ -325,15 +331,6 @@ def test_what_has_no_checksum_is_remembered_and_compared_later(server: Server, d
     (data / KNOWN).write_text("{")
     with pytest.raises(LabelSetError, match=f"{KNOWN}.*cannot be read; mend it or remove it"):
         get()
-
-
-def remembered(server: Server, data: Path, town: bytes) -> str:
-    """The set fetched once, so that its checksum is recorded, and removed again."""
-    url = server.offer("town.zip", town)
-    manifest(listed(url))
-    get()
-    shutil.rmtree(data / "town")
-    return url
 
 
 def test_a_wrong_file_is_not_kept_and_not_blamed_on_the_record(server: Server, data: Path, town: bytes) -> None:
